@@ -69,10 +69,10 @@ _circus_options() {
     ctl-signal) _circus_words --children --recursive ;;
     ctl-start) _circus_words --match --waiting ;;
     ctl-stats) _circus_words --extended ;;
-    ctl-status) _circus_words --check ;;
+    ctl-status) _circus_words --check --details ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
-    ctl-) _circus_words --endpoint --token-file --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
+    ctl-) _circus_words --endpoint --token-file --timeout --no-wait --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
     top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;
@@ -83,7 +83,7 @@ _circus_options() {
 # The word behind a command.
 _circus_behind() {
     case "$command $place" in
-    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list 0' | 'logs 1' | 'numprocesses 0' | 'options 0' | 'reload 0' | 'restart 0' | 'rm 0' | 'set 0' | 'signal 0' | 'start 0' | 'stats 0' | 'status 0' | 'stop 0' | 'tail 0' | 'why 0') _circus_watchers ;;
+    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list '* | 'logs 1' | 'numprocesses '* | 'options '* | 'reload '* | 'restart '* | 'rm '* | 'set 0' | 'signal 0' | 'start '* | 'stats 0' | 'status '* | 'stop '* | 'tail '* | 'why '*) _circus_watchers ;;
     'get 1' | 'get 2' | 'get 3' | 'get 4' | 'get 5' | 'get 6' | 'get 7' | 'get 8' | 'get 9') _circus_words $_circus_keys ;;
     'set 1' | 'set 3' | 'set 5' | 'set 7' | 'set 9') _circus_words $_circus_settable ;;
     'set 2' | 'set 4' | 'set 6' | 'set 8') _circus_value ;;

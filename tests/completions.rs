@@ -122,7 +122,8 @@ const CASES: &[(&str, &[&str])] = &[
     ("circusctl add we", &[]),
     ("circus ctl --endpoint {sock} restart w", &["web", "worker"]),
     ("circusctl --endpoint={sock} stop --waiting wo", &["worker"]),
-    ("circus ctl --endpoint {sock} status web w", &[]),
+    ("circus ctl --endpoint {sock} status web wo", &["worker"]),
+    ("circus ctl --endpoint {sock} stats web w", &[]),
 ];
 
 /// A directory with the three programs, and a daemon to ask for names.

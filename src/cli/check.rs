@@ -40,6 +40,7 @@ fn check(path: &str, as_json: bool) -> bool {
         let around = around(&environ, &cwd);
         findings.extend(system::check(config, &Disk, around));
         findings.extend(config::check::writable::check(config, &Disk, around, true));
+        findings.extend(config::check::reach::check(config, &Disk, &control, &cwd));
     }
     // What reading found is in the order of the files; the rest joins it there.
     let files: Vec<_> = findings.iter().map(|finding| finding.origin.file.clone()).collect();

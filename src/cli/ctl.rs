@@ -12,20 +12,22 @@ mod help;
 mod progress;
 #[cfg(feature = "prompt")]
 mod prompt;
+#[cfg(feature = "details")]
+mod several;
 mod ssh;
 #[cfg(feature = "tail")]
 mod tail;
 
 use super::complain;
 use crate::config::text;
-use crate::control::args::encode;
+use crate::control::args::{CliArgs, encode};
 use crate::control::plain::{plain_json, plain_text};
-use crate::control::{Map, at, field, one, output, protocol, python};
+use crate::control::{Map, at, field, one, output, protocol, put as put_in, python};
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble, object};
 use progress::Progress;
 use serde_json::Value as Json;
-use std::io::{ErrorKind, IsTerminal, stdout};
+use std::io::{ErrorKind, IsTerminal, stderr, stdout};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -83,7 +85,7 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     if !(least..=most).contains(&args.words.len()) {
         return complain(&format!("Invalid number of arguments\n{}", help::usage(command)), FAILED);
     }
-    let mut properties = match encode(command, args) {
+    let mut properties = match properties(invocation, args) {
         Ok(properties) => properties,
         Err(why) => return complain(&why, FAILED),
     };
@@ -98,10 +100,36 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     code_of(Connection::open(options.value("endpoint"), options.value("token-file")).and_then(
         |mut connection| {
             interrupts(Some(connection.fd()));
+            #[cfg(feature = "details")]
+            let result = match several::are_named(invocation) {
+                true => several::run(&mut connection, invocation),
+                false => converse(&mut connection, invocation, &properties),
+            };
+            #[cfg(not(feature = "details"))]
             let result = converse(&mut connection, invocation, &properties);
             if interrupts(None) { Ok(complain("", FAILED)) } else { result }
         },
     ))
+}
+
+/// Commands whose end a person at a terminal waits for.
+const WATCHED: [&str; 4] = ["reload", "restart", "start", "stop"];
+
+/// Whether the answer is to come when the work is done. At a terminal that is what a person wants to see; a script gets
+/// the answer of Circus.
+fn waits(invocation: &Invocation) -> bool {
+    let Invocation { options, command, args } = invocation;
+    let is_watched = WATCHED.contains(&command.name) && !options.has("no-wait") && !options.has("json");
+    args.has("waiting") || is_watched && stdout().is_terminal() && stderr().is_terminal()
+}
+
+/// The properties of the request that a command makes of these words.
+fn properties(invocation: &Invocation, args: &CliArgs) -> Result<Map, String> {
+    let mut properties = encode(invocation.command, args)?;
+    if waits(invocation) {
+        put_in(&mut properties, "waiting", true.into());
+    }
+    Ok(properties)
 }
 
 /// The exit code, when all is said.
@@ -118,9 +146,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     let (options, name) = (&invocation.options, invocation.command.name);
     let json = options.has("json");
     let waits = properties.contains_key("waiting");
-    let timeout = options.value("timeout").and_then(|text| args::seconds(text).ok());
-    let timeout = timeout.or((!waits).then_some(Duration::from_secs(5)));
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline = deadline_of(options, waits);
     let mut progress = waits.then(|| Progress::begin(options, properties)).flatten();
     connection.ask(name, properties, deadline)?;
     let line = match &mut progress {
@@ -142,7 +168,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         "listen" => follow(connection, json),
         "tail" if follows && json => follow(connection, true),
         #[cfg(feature = "tail")]
-        "tail" if follows => tail::follow(connection, &reply),
+        "tail" if follows => tail::follow(connection, &reply, ""),
         _ => {
             if !json {
                 show(invocation, properties, &reply)?;
@@ -151,6 +177,13 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
             Ok(if output::is_healthy(&reply) { 0 } else { REFUSED })
         }
     }
+}
+
+/// Until when an answer is waited for; without `--timeout` for ever, if it comes when the work is done.
+fn deadline_of(options: &CliArgs, waits: bool) -> Option<Instant> {
+    let timeout = options.value("timeout").and_then(|text| args::seconds(text).ok());
+    let timeout = timeout.or((!waits).then_some(Duration::from_secs(5)));
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
 /// The answer to `quit`. A circus that is gone before it has answered has ended, which is all that was asked for; one

@@ -1,9 +1,11 @@
 //! `circus [OPTIONS] CONFIG`: reads the options of the daemon and runs it.
 
+use super::habits;
 use super::program::Program;
 use crate::arbiter::Level;
 use crate::reactor::startup::{self, Options};
 use getopts::Matches;
+use std::path::Path;
 
 const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
@@ -30,7 +32,7 @@ Options:
         --check         read the configuration, say what is wrong with it, and
                         end
     -h, --help          show this help
-        --version       show the version
+    -V, --version       show the version
 ";
 
 /// The daemon.
@@ -44,6 +46,9 @@ fn run(program: &Program, matches: &Matches) -> u8 {
             "there is more than one configuration file; use include in the first"
         });
     };
+    if let Some(hint) = habits::misplaced(config).filter(|_| !Path::new(config).exists()) {
+        return program.misused(&format!("there is no file {config}; {hint}"));
+    }
     if matches.opt_present("check") {
         return super::run_command("check", vec![config.clone()]);
     }

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+mod habits;
 #[cfg(any(feature = "prompt", feature = "top"))]
 mod keys;
 #[cfg(any(feature = "prompt", feature = "top"))]
@@ -30,9 +31,19 @@ pub fn main(args: Vec<&[u8]>) -> u8 {
         "circus-top" => "top".to_string(),
         "circusd" => String::new(),
         _ if args.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) => args.remove(0),
+        _ if args.first().is_some_and(|first| WORDS.contains(&first.as_str())) => return told(&args),
         _ => String::new(),
     };
     run_command(&command, args)
+}
+
+/// What `circus help [COMMAND]` and `circus version` print.
+fn told(args: &[String]) -> u8 {
+    let of = args.get(1).filter(|of| COMMANDS.contains(&of.as_str()));
+    run_command(
+        of.map_or("", String::as_str),
+        vec![format!("--{}", args.first().map_or("help", String::as_str))],
+    )
 }
 
 /// Runs the program of that name, of those that this build has.
@@ -52,6 +63,8 @@ fn run_command(command: &str, args: Vec<String>) -> u8 {
 
 /// What the first argument can be instead of a configuration.
 const COMMANDS: [&str; 4] = ["check", "ctl", "run", "top"];
+/// What it can be besides.
+const WORDS: [&str; 2] = ["help", "version"];
 
 /// Says that this build was made without what was asked for.
 fn lacks(what: &str, feature: &str) -> u8 {

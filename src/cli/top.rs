@@ -33,7 +33,7 @@ Options:
         --sort KEY      name, state, uptime, restarts, cpu or memory
         --filter TEXT   only watchers with this in their names
     -h, --help          show this help
-        --version       show the version
+    -V, --version       show the version
 ";
 
 /// What is shown on the whole screen, or once.

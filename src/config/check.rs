@@ -4,6 +4,7 @@
 
 mod plugins;
 pub mod programs;
+pub mod reach;
 mod sockets;
 pub mod suggest;
 mod work;

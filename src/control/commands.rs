@@ -155,6 +155,10 @@ pub fn lack(name: &str) -> Option<String> {
 
 const NAME: Arg = Arg::word("name", Kind::Text, "NAME");
 const ANY_NAME: Arg = Arg::word("name", Kind::Text, "[NAME]");
+/// `circus ctl` makes a request of each name.
+const NAMES: Arg = Arg::word("name", Kind::Text, if cfg!(feature = "details") { "NAME..." } else { "NAME" });
+const ANY_NAMES: Arg =
+    Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME...]" } else { "[NAME]" });
 const PID: Arg = Arg::word("pid", Kind::Number, "[PID]");
 const NB: Arg = Arg::word("nb", Kind::Number, "[NB]");
 const WAITING: Arg = Arg::flag("waiting", "answer when the work is done");
@@ -225,9 +229,9 @@ pub static COMMANDS: &[Command] = &[
         "The process, or each one, gets the signal, and SIGKILL when it is still there after the \
          timeout.",
     ),
-    row("list", Look, &[ANY_NAME], |args| Ok(Question::List(args.get("name", text)?).into()))
+    row("list", Look, &[ANY_NAMES], |args| Ok(Question::List(args.get("name", text)?).into()))
         .shows(render::list)
-        .help("list the watchers, or the processes of one", "Names, or process ids, with commas between."),
+        .help("list the watchers, or the processes of some", "Names, or process ids, with commas between."),
     row("listen", Look, &[Arg::rest("topics", Kind::Texts, "[TOPIC...]")], requests::listen).help(
         "print events as they happen",
         "One line an event: its topic (watcher.NAME.EVENT), a colon, and its data as JSON. A TOPIC \
@@ -253,16 +257,21 @@ pub static COMMANDS: &[Command] = &[
             "Processes, restarts, exits, what they use, what waits at the sockets, how much they have \
              written.",
         ),
-    row("numprocesses", Look, &[ANY_NAME], |args| Ok(Question::Numprocesses(args.get("name", text)?).into()))
-        .shows(|_, reply| field(reply, "numprocesses"))
-        .help("print how many processes run", "Those of one watcher, or all."),
+    row(
+        "numprocesses",
+        Look,
+        &[ANY_NAMES],
+        |args| Ok(Question::Numprocesses(args.get("name", text)?).into()),
+    )
+    .shows(|_, reply| field(reply, "numprocesses"))
+    .help("print how many processes run", "Those of the watchers that are named, or all."),
     row("numwatchers", Look, &[], |_| Ok(Question::Numwatchers.into()))
         .shows(|_, reply| field(reply, "numwatchers"))
         .help("print how many watchers there are", "Stopped ones count too."),
-    row("options", Look, &[NAME], |args| Ok(Question::Options(args.name()?).into()))
+    row("options", Look, &[NAMES], |args| Ok(Question::Options(args.name()?).into()))
         .shows(render::options)
         .help(
-            "show all options of a watcher",
+            "show all options of watchers",
             "One line an option, sorted. Options that Circus has not are shown when they are set.",
         ),
     row("quit", Owner, &[WAITING], |_| Ok(Task::Quit.into())).help(
@@ -273,7 +282,7 @@ pub static COMMANDS: &[Command] = &[
         "reload",
         Operate,
         &[
-            ANY_NAME,
+            ANY_NAMES,
             Arg::flag("sequential", "one process after the other"),
             Arg {
                 kind: Kind::Unless,
@@ -284,7 +293,7 @@ pub static COMMANDS: &[Command] = &[
         requests::reload,
     )
     .help(
-        "replace the processes of a watcher, or of all, without a gap",
+        "replace the processes of watchers, or of all, without a gap",
         "New processes start before the old ones are stopped; with send_hup, the processes get \
          SIGHUP instead.",
     ),
@@ -294,7 +303,7 @@ pub static COMMANDS: &[Command] = &[
         "Everything is checked first: when something is wrong, nothing is changed and the answer \
          says what it is. Watchers of which nothing has changed are not touched.",
     ),
-    row("restart", Operate, &[ANY_NAME, MATCH, WAITING], |args| {
+    row("restart", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
         Ok(Task::Restart(requests::select(args)?).into())
     })
     .help(
@@ -303,9 +312,9 @@ pub static COMMANDS: &[Command] = &[
              reloadconfig does it; when something is wrong with it, nothing is stopped.",
     ),
     #[cfg(feature = "edit")]
-    row("rm", Owner, &[NAME, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
-        "remove a watcher",
-        "Its processes are stopped, unless --nostop is given: then circus forgets them.",
+    row("rm", Owner, &[NAMES, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
+        "remove watchers",
+        "Their processes are stopped, unless --nostop is given: then circus forgets them.",
     ),
     #[cfg(feature = "edit")]
     row(
@@ -337,12 +346,9 @@ pub static COMMANDS: &[Command] = &[
         "To one process, or to all of the watcher. SIGNAL is a name, with or without SIG, or a \
          number.",
     ),
-    row(
-        "start",
-        Operate,
-        &[ANY_NAME, MATCH, WAITING],
-        |args| Ok(Task::Start(requests::select(args)?).into()),
-    )
+    row("start", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
+        Ok(Task::Start(requests::select(args)?).into())
+    })
     .help("start watchers", "Those whose names match, or all."),
     #[cfg(feature = "stats")]
     row(
@@ -364,7 +370,12 @@ pub static COMMANDS: &[Command] = &[
     row(
         "status",
         Look,
-        &[ANY_NAME, Arg::flag("check", "exit with 3 unless all runs that is to run")],
+        &[
+            ANY_NAMES,
+            Arg::flag("check", "exit with 3 unless all runs that is to run"),
+            #[cfg(feature = "details")]
+            Arg::flag("details", "processes, times, memory, and what is wrong, as on a terminal"),
+        ],
         |args| {
             Ok(Question::Status {
                 name: args.get("name", text)?,
@@ -376,12 +387,14 @@ pub static COMMANDS: &[Command] = &[
     )
     .shows(render::status)
     .help(
-        "show the states of the watchers, or of one",
+        "show the states of watchers, or of all",
         "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as \
-         a table. With --check there is a line for each that is to run and is not active, or lacks \
+         a table, with --details always: there, one that tries again after a pause is failing, one that has \
+         given up or ended badly failed, one whose turn, dependency or connection has not come waiting, and one that has \
+         ended as it should done. With --check there is a line for each that is to run and is not active, or lacks \
          processes; to run is what starts with circus or was started, until a command stops it.",
     ),
-    row("stop", Operate, &[ANY_NAME, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into()))
+    row("stop", Operate, &[ANY_NAMES, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into()))
         .help(
             "stop watchers",
             "Those whose names match, or all. Their processes get stop_signal, and SIGKILL after \
@@ -392,7 +405,7 @@ pub static COMMANDS: &[Command] = &[
         "tail",
         Owner,
         &[
-            NAME,
+            ANY_NAMES,
             Arg::option("lines", Kind::Number, "LINES", "how many; 10 unless given (-n LINES)"),
             Arg::flag("follow", "go on with what comes, until the watcher is removed (-f)"),
             Arg::flag("stdout", "only what the processes wrote to their standard output"),
@@ -403,14 +416,15 @@ pub static COMMANDS: &[Command] = &[
     )
     .shows(tail::render)
     .help(
-        "show the last lines that a watcher's processes wrote",
+        "show the last lines that the processes of watchers wrote",
         "Both outputs of all its processes, in the order in which the lines came. They are kept in \
          memory, ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape \
-         sequences are left out.",
+         sequences are left out. With several names, or none for all watchers, each line stands \
+         behind the name of its watcher.",
     ),
     #[cfg(feature = "history")]
-    row("why", Look, &[NAME], |args| Ok(Question::Why(args.name()?).into())).shows(why::render).help(
-        "explain the state of a watcher",
+    row("why", Look, &[NAMES], |args| Ok(Question::Why(args.name()?).into())).shows(why::render).help(
+        "explain the states of watchers",
         "Since when it is in its state and who or what has brought it there, how its processes have \
          ended, what they wrote last, and when circus tries again. The last 32 changes are kept.",
     ),

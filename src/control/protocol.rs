@@ -142,6 +142,12 @@ pub fn encode_request(command: &str, properties: &Map) -> Vec<u8> {
     line(&[("command", &command.into())], Some(("properties", properties)), None)
 }
 
+/// The same with an `id`, which the reply repeats.
+#[cfg(feature = "details")]
+pub fn encode_request_as(id: &str, command: &str, properties: &Map) -> Vec<u8> {
+    line(&[("id", &id.into()), ("command", &command.into())], Some(("properties", properties)), None)
+}
+
 /// The line that shows a token.
 pub fn encode_token(token: &str) -> Vec<u8> {
     line(&[("token", &token.into())], None, None)

@@ -34,7 +34,10 @@ use crate::sys::signal::{self, Signals};
 use crate::sys::{io_words, memory, process};
 use crate::views::tail::last_output;
 #[cfg(feature = "check")]
-use crate::{config::check::writable, host::surroundings::around};
+use crate::{
+    config::check::{reach, writable},
+    host::surroundings::around,
+};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -277,6 +280,8 @@ fn advice(config: &Config, endpoint: &str, cwd: &str) -> Vec<Finding> {
     let mut found = check(config, endpoint);
     #[cfg(feature = "check")]
     found.extend(writable::check(config, &Disk, around(&environ(), cwd), false));
+    #[cfg(feature = "check")]
+    found.extend(reach::check(config, &Disk, endpoint, cwd));
     found
 }
 

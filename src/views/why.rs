@@ -47,6 +47,7 @@ pub fn why(view: &View<'_>, name: &str) -> Result<Map, Refusal> {
     let mut answer = one("name", watcher.config.name.as_str().into());
     let mut put = |key: &str, value: Json| control::put(&mut answer, key, value);
     put("state", watcher.status().word().into());
+    put("condition", watcher.condition().into());
     put("running", watcher.running().into());
     put("wanted", watcher.config.wanted().into());
     put("autostart", options.autostart.into());

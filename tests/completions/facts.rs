@@ -103,13 +103,23 @@ pub fn word(command: &Command, place: usize) -> Option<Word> {
 /// As many places as anybody types words.
 pub const PLACES: usize = 10;
 
-/// `COMMAND PLACE` of every place where a word is of this kind.
+/// `COMMAND PLACE` of every place where a word is of this kind; `COMMAND *` if all words of a command are.
 pub fn places(kind: Word) -> Vec<String> {
     let of = |command: &'static Command| {
-        let places = (0..PLACES).filter(move |place| word(command, *place) == Some(kind));
-        places.map(|place| format!("{} {place}", command.name))
+        let places: Vec<usize> = (0..PLACES).filter(|place| word(command, *place) == Some(kind)).collect();
+        let all = (places.len() == PLACES).then(|| vec![format!("{} *", command.name)]);
+        all.unwrap_or_else(|| places.iter().map(|place| format!("{} {place}", command.name)).collect())
     };
     COMMANDS.iter().flat_map(of).collect()
+}
+
+/// The same as patterns of `case` in a shell.
+pub fn cases(kind: Word) -> String {
+    let pattern = |place: String| match place.strip_suffix('*') {
+        Some(command) => format!("'{command}'*"),
+        None => format!("'{place}'"),
+    };
+    places(kind).into_iter().map(pattern).collect::<Vec<_>>().join(" | ")
 }
 
 /// The options of a watcher that work; those that can be set, or all.

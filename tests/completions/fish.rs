@@ -47,10 +47,14 @@ function __circus_at
     test $__circus_part = $argv[1]; and string match -q -- $argv[2] "$__circus_command"
 end
 
-# Whether the word behind a command is one of these: COMMAND PLACE.
+# Whether the word behind a command is one of these: COMMAND PLACE, or COMMAND * for any place.
 function __circus_word
     __circus_read
-    test $__circus_part = ctl; and contains -- "$__circus_command $__circus_place" $argv
+    test $__circus_part = ctl; or return
+    for place in $argv
+        string match -q -- $place "$__circus_command $__circus_place"; and return
+    end
+    return 1
 end
 
 # Whether the word before is one of these.

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::facts::{
-    Argument, Opt, WORDS, Word, argument, fixed, flags_of, grouped, keys, places, signal_names,
+    Argument, Opt, WORDS, Word, argument, cases, fixed, flags_of, grouped, keys, signal_names,
 };
 use circus::control::commands::COMMANDS;
 
@@ -133,8 +133,7 @@ pub fn script(facts: &Facts) -> String {
             Word::Value => "_circus_value",
             Word::Signal => "compadd -- $_circus_signals",
         };
-        let places: Vec<String> = places(kind).iter().map(|place| format!("'{place}'")).collect();
-        text += &format!("    {}) {does} ;;\n", places.join(" | "));
+        text += &format!("    {}) {does} ;;\n", cases(kind));
     }
     for (place, words) in fixed() {
         text += &format!("    '{place}') compadd -- {} ;;\n", words.join(" "));

@@ -2,12 +2,13 @@
 
 use crate::common::client::{Client, Events};
 use crate::common::user::{NOBODY, relay};
-use crate::common::{Circus, needs_root, until};
+use crate::common::{Circus, needs_root, run, until};
 use circus::config::families::FAMILIES;
 use circus::config::options::{Live, Role, Spec, WATCHER};
 use circus::config::{Kind, Value, families};
 use circus::control::commands::{COMMANDS, Command};
 use serde_json::{Value as Json, json};
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -263,6 +264,21 @@ fn whoever_has_no_role_is_told_so_and_a_role_that_is_taken_away_ends_at_once() {
     while look.line().is_some() {}
     assert!(lacks_role(&operate.call("stop", json!({"name": "web1"}))));
     assert_eq!(operate.call("numwatchers", json!({}))["numwatchers"], 3);
+}
+
+#[test]
+fn a_directory_that_lets_no_role_pass_is_named_by_check_and_at_the_start() {
+    let ini = "[circus]\nendpoint = {dir}/sock\n[access]\nlook = user:0\n[watcher:w]\ncmd = sleep 1000\n";
+    let dir = crate::common::Dir::new();
+    std::fs::set_permissions(dir.path(""), Permissions::from_mode(0o700)).expect("its owner");
+    let circus = Circus::with(dir, ini, |_| {});
+    let named = format!(
+        "`{}` has mode 700 and lets no user with a role pass",
+        circus.dir.name("").trim_end_matches('/')
+    );
+    circus.log.line(&named);
+    let ended = run(crate::common::circus().arg("check").arg(circus.dir.name("circus.ini")));
+    assert!(ended.out.contains(&format!("circus.ini:4: warning: {named}")), "{}", ended.out);
 }
 
 #[test]

@@ -377,3 +377,42 @@ fn wrong_command_lines_have_their_codes() {
     }
     assert_eq!(circus.ctl_ok(&["numwatchers"]), "3");
 }
+
+#[test]
+fn several_names_and_patterns_are_a_request_each() {
+    let circus = Circus::start(
+        "[circus]\nendpoint = {dir}/sock\n[watcher:web1]\ncmd = sleep 1000\n[watcher:web2]\ncmd = sleep 1000\n\
+         [watcher:other]\ncmd = sh -c 'echo hello; exec sleep 1000'\nstdout_stream.class = QueueStream\n\
+         [watcher:late]\ncmd = sleep 1000\nautostart = False\n",
+    );
+    let run = |args: &[&str]| {
+        let Ended { code, out, err } = circus.ctl(args);
+        (code, out, err)
+    };
+    let fine = |out: &str| (0, out.to_string(), String::new());
+    assert_eq!(
+        run(&["start", "web1", "late", "web2", "other", "--waiting"]),
+        fine("web1: ok\nlate: ok\nweb2: ok\nother: ok\n")
+    );
+    assert_eq!(run(&["status", "late", "web*"]), fine("late: active\nweb1: active\nweb2: active\n"));
+    assert_eq!(run(&["reload", "WEB?", "--waiting"]), fine("web1: ok\nweb2: ok\n"));
+    assert_eq!(run(&["stop", "web1", "web2", "--waiting"]), fine("web1: ok\nweb2: ok\n"));
+    assert_eq!(run(&["status", "*"]), fine("late: active\nother: active\nweb1: stopped\nweb2: stopped\n"));
+    let missing = "error: none: program none not found\n".to_string();
+    assert_eq!(run(&["numprocesses", "other", "none"]), (3, "other: 1\n".into(), missing));
+    let missing = "error: program x* not found\n".to_string();
+    assert_eq!(run(&["rm", "web1", "x*"]), (3, String::new(), missing));
+    assert_eq!(run(&["status", "web1"]), fine("stopped\n"));
+    crate::common::until("the output", || {
+        (run(&["tail", "other", "web1"]).1 == "other | hello\n").then_some(())
+    });
+    let (code, out, err) = run(&["tail", "other", "web1"]);
+    assert_eq!((code, out.as_str()), (3, "other | hello\n"));
+    assert!(err.starts_with("error: web1: 'web1' has no stdout_stream"), "{err}");
+    let (_, out, _) = run(&["--json", "status", "web1", "other"]);
+    let ids: Vec<_> =
+        out.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON")["id"].clone()).collect();
+    assert_eq!(ids, ["web1", "other"]);
+    assert_eq!(run(&["rm", "web1", "web2", "late"]), fine("web1: ok\nweb2: ok\nlate: ok\n"));
+    assert_eq!(run(&["list"]), fine("other\n"));
+}

@@ -158,10 +158,14 @@ fn wrong_command_lines_never_reach_a_daemon() {
     let run = |args: &[&str]| texts(&ctl().args(args).output().expect("ctl runs"));
     let usage = |what: &str| format!("usage: circusctl [options] command [args]\ncircusctl: error: {what}\n");
     assert_eq!(run(&["frob"]), (2, String::new(), usage("unrecognized arguments: frob")));
+    assert_eq!(
+        run(&["ps"]).2,
+        usage("unrecognized arguments: ps; did you mean status, or stats for the processes?")
+    );
     assert_eq!(run(&["list", "--foo"]), (2, String::new(), usage("unrecognized arguments: --foo")));
     let (code, _, stderr) = run(&["rm"]);
     assert_eq!(code, 1);
-    assert_eq!(stderr, "Invalid number of arguments\nusage: circusctl rm [--nostop] [--waiting] NAME\n");
+    assert_eq!(stderr, "Invalid number of arguments\nusage: circusctl rm [--nostop] [--waiting] NAME...\n");
     assert_eq!(run(&["set", "web", "zz", "1"]), (1, String::new(), "unknown key 'zz'\n".into()));
     for (args, what) in [
         (&["incr", "web", "x"][..], "NB: 'x'"),
@@ -177,7 +181,7 @@ fn wrong_command_lines_never_reach_a_daemon() {
     let (code, stdout, _) = run(&["--version"]);
     assert_eq!((code, stdout), (0, concat!("circusctl ", env!("CARGO_PKG_VERSION"), "\n").into()));
     assert!(run(&["--help"]).1.contains("numprocesses"));
-    assert!(run(&["--help", "list"]).1.starts_with("usage: circusctl list [NAME]\n"));
+    assert!(run(&["--help", "list"]).1.starts_with("usage: circusctl list [NAME...]\n"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! zero are words. Options of the command may stand anywhere behind it, and so may ours, unless the words that
 //! follow are those of a program (`add`) or values (`set`).
 
+use crate::cli::habits;
 use crate::config::number;
 use crate::control::args::{CliArgs, Flag, flag};
 use crate::control::commands::{self, Command};
@@ -14,6 +15,7 @@ pub static OPTIONS: &[Flag] = &[
     flag("endpoint", Some("E"), "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT"),
     flag("token-file", Some("FILE"), "the token that a port wants (or the variable CIRCUS_TOKEN_FILE)"),
     flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
+    flag("no-wait", None, "at a terminal: answer start, stop, restart and reload before they are done"),
     flag("json", None, "print the answer as JSON"),
     flag("prettify", None, "with --json: over several lines, sorted"),
     flag("ssh", Some("USER@HOST[:PORT]"), "run circus ctl on that host"),
@@ -65,6 +67,9 @@ pub fn parse(args: Vec<String>) -> Result<Parsed, String> {
     while let Some(arg) = args.next() {
         if only_words || !is_option(&arg) {
             match command {
+                None if arg == "help" || arg == "version" => {
+                    ours.flags.push((if arg == "help" { "help" } else { "version" }, None))
+                }
                 None => command = Some(commands::find(&arg).ok_or_else(|| unknown(&arg))?),
                 Some(_) => behind.words.push(arg),
             }
@@ -109,6 +114,7 @@ fn lookup(
 ) -> Option<&'static Flag> {
     let typed = match arg {
         "-h" => "help",
+        "-V" => "version",
         "-n" => "lines",
         "-f" => "follow",
         _ => arg.strip_prefix("--")?,
@@ -148,9 +154,10 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))
 }
 
-/// A command that another build may have.
+/// A command that another build may have, or that has another name here.
 fn unknown(command: &str) -> String {
-    commands::lack(command).unwrap_or_else(|| unrecognized(command))
+    let hint = habits::meant(command).map(|hint| format!("; {hint}")).unwrap_or_default();
+    commands::lack(command).unwrap_or_else(|| unrecognized(command) + &hint)
 }
 
 fn unrecognized(arg: &str) -> String {
@@ -214,6 +221,8 @@ mod tests {
     fn faults_are_named_as_circus_names_them() {
         for (text, fault) in [
             ("frob", "unrecognized arguments: frob"),
+            ("statu", "unrecognized arguments: statu; did you mean status?"),
+            ("shutdown web", "unrecognized arguments: shutdown; did you mean quit?"),
             ("list --foo", "unrecognized arguments: --foo"),
             ("--foo list", "unrecognized arguments: --foo"),
             ("-x list", "unrecognized arguments: -x"),
@@ -234,6 +243,9 @@ mod tests {
         assert!(matches!(line("list --help"), Ok(Parsed::Help(Some(_)))));
         assert!(matches!(line("-h"), Ok(Parsed::Help(None))));
         assert!(matches!(line("--version"), Ok(Parsed::Version)));
+        assert!(matches!(line("help list"), Ok(Parsed::Help(Some(command))) if command.name == "list"));
+        assert!(matches!(line("help"), Ok(Parsed::Help(None))));
+        assert!(matches!(line("version"), Ok(Parsed::Version)) && matches!(line("-V"), Ok(Parsed::Version)));
         assert!(matches!(line("--json"), Ok(Parsed::Prompt(options)) if options.has("json")));
         assert_eq!(run("LIST").command.name, "list");
     }

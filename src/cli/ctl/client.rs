@@ -5,6 +5,8 @@ mod others;
 use crate::config::text;
 use crate::config::url::is_local;
 use crate::control::endpoint::{self, Around, Place, Port};
+#[cfg(feature = "details")]
+use crate::control::protocol::encode_request_as;
 use crate::control::protocol::{encode_request, encode_token};
 use crate::control::{Map, at, field, lines};
 use crate::host::endpoint::container;
@@ -154,6 +156,18 @@ impl Connection {
     /// Sends a request.
     pub fn ask(&mut self, command: &str, properties: &Map, deadline: Option<Instant>) -> Result<(), Trouble> {
         self.send(&encode_request(command, properties), deadline)
+    }
+
+    /// The same, with an `id` by which the answer is known.
+    #[cfg(feature = "details")]
+    pub fn ask_as(
+        &mut self,
+        id: &str,
+        command: &str,
+        properties: &Map,
+        deadline: Option<Instant>,
+    ) -> Result<(), Trouble> {
+        self.send(&encode_request_as(id, command, properties), deadline)
     }
 
     fn send(&mut self, line: &[u8], deadline: Option<Instant>) -> Result<(), Trouble> {

@@ -4,8 +4,8 @@
 //! none is torn, and made fit for the terminal.
 
 use super::client::{Connection, Trouble, object};
-use super::{complain, put};
-use crate::control::plain::plain;
+use super::{complain, write_out};
+use crate::control::plain::{plain, plain_text};
 use crate::control::{at, items, put as set, word};
 use crate::sorted::Sorted;
 use serde_json::Value as Json;
@@ -43,8 +43,10 @@ impl Begun {
     }
 }
 
-/// Prints the lines of the reply, then what comes until the watcher is removed or the daemon ends.
-pub(super) fn follow(connection: &mut Connection, reply: &Json) -> Result<u8, Trouble> {
+/// Prints the lines of the reply, then what comes until the watcher is removed or the daemon ends, each line behind
+/// `prefix`.
+pub(super) fn follow(connection: &mut Connection, reply: &Json, prefix: &str) -> Result<u8, Trouble> {
+    let print = |lines: Vec<String>| print(&lines, prefix);
     let mut begun = Begun::default();
     for line in items(at(reply, "lines")) {
         let mut line = line.clone();
@@ -75,8 +77,9 @@ pub(super) fn follow(connection: &mut Connection, reply: &Json) -> Result<u8, Tr
     Ok(0)
 }
 
-fn print(lines: Vec<String>) -> Result<(), Trouble> {
-    if lines.is_empty() { Ok(()) } else { put(&lines.join("\n")) }
+fn print(lines: &[String], prefix: &str) -> Result<(), Trouble> {
+    let text: Vec<String> = lines.iter().map(|line| format!("{prefix}{}\n", plain_text(line))).collect();
+    if text.is_empty() { Ok(()) } else { write_out(&text.concat()) }
 }
 
 #[cfg(test)]

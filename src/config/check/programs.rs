@@ -6,6 +6,13 @@ use crate::config::model::{Names, WatcherConfig};
 use crate::config::options::watcher;
 use crate::config::{expand, words};
 
+/// Programs whose first argument is a file of what they do, without the number of a version.
+const INTERPRETERS: &[&str] =
+    &["ash", "bash", "dash", "ksh", "lua", "node", "perl", "php", "python", "ruby", "sh", "zsh"];
+
+/// Options of theirs behind which stands something else.
+const WITHOUT_SCRIPT: &[&str] = &["-", "-S", "-W", "-X", "-c", "-e", "-m", "-o", "-r"];
+
 /// What circus is surrounded by.
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
@@ -82,6 +89,30 @@ pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Progra
         found.push(Program { key, name: function.clone(), places: places.collect(), path, user });
     }
     found
+}
+
+/// The scripts that the program of a watcher and its commands run, in `dir`: the first word that is no option behind the
+/// name of an interpreter. It decides what runs as much as a program does.
+pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
+    let options = &watcher.options;
+    let own = format!("{} {}", options.cmd, options.args);
+    let own = Some((watcher::cmd, own)).filter(|_| !options.shell && options.executable.is_none());
+    let commands = watcher.commands().map(|(hook, command)| (hook.name(), command.to_string()));
+    let found = own.into_iter().chain(commands).filter_map(|(key, command)| {
+        let name = script(&words::split(&command).ok()?)?;
+        let (places, path) = (vec![join(dir, &name)], (String::new(), ""));
+        Some(Program { key: key.into(), name, places, path, user: options.uid.as_deref() })
+    });
+    found.filter(|program| is_settled(&program.name)).collect()
+}
+
+/// What an interpreter is to run, unless that stands in the command line itself or is a module.
+fn script(words: &[String]) -> Option<String> {
+    let (program, rest) = words.split_first()?;
+    let name = program.rsplit('/').next()?.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let mut rest = rest.iter().filter(|_| INTERPRETERS.contains(&name));
+    let first = rest.find(|word| !word.starts_with('-') || WITHOUT_SCRIPT.contains(&word.as_str()))?;
+    (!first.starts_with('-')).then(|| first.clone())
 }
 
 /// Whether all variables in a text are known before a process is spawned.

@@ -4,7 +4,7 @@
 //! Owners, groups and modes are looked at, no access control lists.
 
 use super::Checker;
-use super::programs::{Around, Program, is_settled, modules, programs};
+use super::programs::{Around, Program, is_settled, modules, programs, scripts};
 use crate::config::include::{Owned, join};
 use crate::config::ini::excerpt;
 use crate::config::model::{Config, Finding, Origin, Origins, Severity, WatcherConfig};
@@ -88,7 +88,8 @@ impl Writable<'_> {
     fn watcher(&mut self, watcher: &WatcherConfig) {
         let (options, around) = (&watcher.options, self.around);
         let dir = join(around.cwd, options.working_dir.as_deref().unwrap_or_default());
-        for program in programs(watcher, Some(&dir), around).into_iter().chain(modules(watcher, around)) {
+        let own = programs(watcher, Some(&dir), around).into_iter().chain(scripts(watcher, &dir));
+        for program in own.chain(modules(watcher, around)) {
             self.program(&watcher.origins, &program);
         }
         let file = options.env_file.as_deref().map(|file| file.strip_prefix('-').unwrap_or(file));
@@ -329,6 +330,10 @@ mod tests {
             ("[watcher:a]\ncmd = sh\nuid = elsewhere", "/bin 40777 0 0"),
             ("[watcher:a]\ncmd = /o/x/run\nshell = 1", "/o 40777 0 0"),
             ("[watcher:a]\ncmd = $(circus.env.X)/run", "/o 40777 0 0"),
+            ("[watcher:a]\ncmd = sh $(circus.env.X)/run", "/o 40777 0 0"),
+            ("[watcher:a]\ncmd = sh -c /o/run", "/o 40777 0 0"),
+            ("[watcher:a]\ncmd = python -m /o/run", "/o 40777 0 0"),
+            ("[watcher:a]\ncmd = mysh /o/run", "/o 40777 0 0"),
         ] {
             assert_eq!(found(text, machine, 0), [""; 0], "{text} {machine}");
         }
@@ -399,6 +404,8 @@ mod tests {
                 "what runs as `www`",
             ),
             ("[watcher:a]\ncmd = sh\nhooks.after_stop = m.f", "/w/m.py", 3, "what runs as `root`"),
+            ("[watcher:a]\ncmd = /bin/python3.11 -u m.py x.py", "/w/m.py", 2, "what runs as `root`"),
+            ("[watcher:a]\ncmd = bash\nargs = -x run\nworking_dir = d", "/w/d/run", 2, "what runs as `root`"),
             ("[watcher:a]\ncmd = sh\nhooks.after_stop = run", "/p", 3, "what runs as `root`"),
             ("[plugin:a]\ncmd = /o/run", "/o/run", 2, "what runs as `root`"),
         ] {

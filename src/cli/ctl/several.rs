@@ -1,0 +1,169 @@
+//! Several names or patterns behind a command: a request for each watcher, all sent before the first answer is waited
+//! for, and the answers in the order of the names.
+
+use super::args::Invocation;
+use super::client::{Connection, Trouble, object};
+use super::progress::Progress;
+use super::{FAILED, REFUSED, code_of, complain, deadline_of, properties, put_json, waits, write_out};
+use crate::config::pattern::{Pattern, is_pattern};
+use crate::control::args::CliArgs;
+use crate::control::plain::plain_text;
+use crate::control::{Map, at, field, items, output};
+use crate::sorted::Sorted;
+use serde_json::Value as Json;
+use std::io::{IsTerminal, stdout};
+use std::time::Instant;
+
+/// So many requests are under way at a time: their answers have to fit into what the daemon keeps for a client.
+const AT_A_TIME: usize = 200;
+
+/// Whether more than one watcher may be meant. Commands that take patterns themselves get a single one as it is.
+pub(super) fn are_named(invocation: &Invocation) -> bool {
+    let Invocation { command, args, .. } = invocation;
+    let takes_patterns = command.flags().any(|flag| flag.name == "match");
+    let is_list = command.usage().trim_start_matches('[').starts_with("NAME...");
+    let is_all = command.name == "tail" && args.words.is_empty();
+    is_list
+        && (is_all
+            || args.words.len() > 1
+            || !takes_patterns && args.words.iter().any(|word| is_pattern(word)))
+}
+
+/// Sends a request for each name and prints the answers; the exit code is that of the last one that is not 0.
+pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Result<u8, Trouble> {
+    let waits = waits(invocation);
+    let deadline = deadline_of(&invocation.options, waits);
+    let names = match names(connection, invocation, deadline)? {
+        Ok(names) => names,
+        Err(missing) => return Ok(complain(&format!("error: program {missing} not found"), REFUSED)),
+    };
+    #[cfg(feature = "tail")]
+    if invocation.args.has("follow") {
+        return Ok(follow(invocation, &names));
+    }
+    let mut progress = waits.then(|| Progress::begin(&invocation.options, &Map::new())).flatten();
+    let mut code = 0;
+    let numbered: Vec<(usize, String)> = names.into_iter().enumerate().collect();
+    for names in numbered.chunks(AT_A_TIME) {
+        let mut asked = Vec::new();
+        for (place, name) in names {
+            let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
+            let properties = properties(invocation, &args).map_err(Trouble::Other)?;
+            connection.ask_as(name, invocation.command.name, &properties, deadline)?;
+            asked.push((*place, name, properties));
+        }
+        let mut answers: Sorted<String, Vec<u8>> = Sorted::new();
+        for (place, name, properties) in asked {
+            let line = loop {
+                if let Some(line) = answers.remove(name) {
+                    break line;
+                }
+                let line = match &mut progress {
+                    Some(progress) => progress.wait(connection, deadline)?,
+                    None => connection.line(deadline)?,
+                };
+                answers.insert(field(&object(&line)?, "id"), line);
+            };
+            code = show(invocation, (place, name), &properties, &line)?.max(code);
+        }
+    }
+    Ok(code)
+}
+
+/// The names that are meant, each once; a pattern for which there is none is the error.
+fn names(
+    connection: &mut Connection,
+    invocation: &Invocation,
+    deadline: Option<Instant>,
+) -> Result<Result<Vec<String>, String>, Trouble> {
+    let mut found: Vec<String> = Vec::new();
+    let takes_patterns = invocation.command.flags().any(|flag| flag.name == "match");
+    let mut known: Option<Vec<String>> = None;
+    let all = [String::from("*")];
+    let words = &invocation.args.words;
+    for word in if words.is_empty() { all.as_slice() } else { words } {
+        if takes_patterns || !is_pattern(word) {
+            found.push(word.clone());
+            continue;
+        }
+        let all = match &mut known {
+            Some(all) => all,
+            unknown => {
+                connection.ask("list", &Map::new(), deadline)?;
+                let reply = connection.object(deadline)?;
+                let all = items(at(&reply, "watchers")).filter_map(Json::as_str).map(str::to_string);
+                unknown.insert(all.collect())
+            }
+        };
+        let pattern = Pattern::new(&word.to_lowercase());
+        let before = found.len();
+        found.extend(
+            all.iter().filter(|name| pattern.matches(&name.to_lowercase()) || *name == word).cloned(),
+        );
+        if found.len() == before {
+            return Ok(Err(word.clone()));
+        }
+    }
+    let mut seen: Sorted<String, ()> = Sorted::new();
+    found.retain(|name| seen.insert(name.to_lowercase(), ()).is_none());
+    Ok(Ok(found))
+}
+
+/// Prints an answer behind the name that it is about.
+fn show(
+    invocation: &Invocation,
+    (place, name): (usize, &str),
+    properties: &Map,
+    line: &[u8],
+) -> Result<u8, Trouble> {
+    let reply = object(line)?;
+    let refused = at(&reply, "status") == "error";
+    if invocation.options.has("json") {
+        put_json(line)?;
+    } else if refused {
+        complain(&format!("error: {name}: {}", field(&reply, "reason")), 0);
+    } else {
+        let text = plain_text(&(invocation.command.render)(properties, &reply));
+        let mut lines = text.lines();
+        write_out(&match (lines.next(), lines.next()) {
+            _ if invocation.command.name == "tail" => {
+                text.lines().map(|line| format!("{}{line}\n", label(name, place))).collect()
+            }
+            (first, None) => format!("{name}: {}\n", first.unwrap_or_default()).replace(": \n", ":\n"),
+            _ => format!("{name}:\n  {}\n", text.replace('\n', "\n  ")),
+        })?;
+    }
+    Ok(if refused || !output::is_healthy(&reply) { REFUSED } else { 0 })
+}
+
+/// What stands before each line of a watcher's output; on a terminal each watcher has its colour.
+fn label(name: &str, place: usize) -> String {
+    match stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => format!("\x1b[3{}m{name} |\x1b[m ", 1 + (place + 5) % 6),
+        false => format!("{name} | "),
+    }
+}
+
+/// Prints what the processes of these watchers write, as it comes, by a connection for each.
+#[cfg(feature = "tail")]
+fn follow(invocation: &Invocation, names: &[String]) -> u8 {
+    let options = &invocation.options;
+    let one = |place: usize, name: &String| -> Result<u8, Trouble> {
+        let mut connection = Connection::open(options.value("endpoint"), options.value("token-file"))?;
+        let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
+        let properties = properties(invocation, &args).map_err(Trouble::Other)?;
+        let deadline = deadline_of(options, false);
+        connection.ask(invocation.command.name, &properties, deadline)?;
+        let reply = connection.object(deadline)?;
+        match at(&reply, "status") == "error" {
+            true => Ok(complain(&format!("error: {name}: {}", field(&reply, "reason")), REFUSED)),
+            false => super::tail::follow(&mut connection, &reply, &label(name, place)),
+        }
+    };
+    std::thread::scope(|scope| {
+        let each =
+            names.iter().enumerate().map(|(place, name)| scope.spawn(move || code_of(one(place, name))));
+        let threads: Vec<_> = each.collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(FAILED)).max().unwrap_or(0)
+    })
+}

@@ -87,7 +87,7 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     }
     let mut properties = match properties(invocation, args) {
         Ok(properties) => properties,
-        Err(why) => return complain(&why, FAILED),
+        Err(why) => return complain(&(why + &meant(invocation, &args.words)), FAILED),
     };
     if let Some(host) = options.value("ssh") {
         return complain(&ssh::run(host, options, Some(invocation)), FAILED);
@@ -110,6 +110,18 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
             if interrupts(None) { Ok(complain("", FAILED)) } else { result }
         },
     ))
+}
+
+/// What may have been meant by the words behind a command that has failed; nothing if all of them are known.
+#[cfg(feature = "prompt")]
+fn meant(invocation: &Invocation, words: &[String]) -> String {
+    complete::meant(invocation, words).unwrap_or_default()
+}
+
+/// The same in a build that does not know what can stand there.
+#[cfg(not(feature = "prompt"))]
+fn meant(_: &Invocation, _: &[String]) -> String {
+    String::new()
 }
 
 /// Commands whose end a person at a terminal waits for.
@@ -160,7 +172,8 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         let pretty = options.has("prettify").then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
         put_json(&pretty.unwrap_or(line))?;
     } else if refused {
-        return Ok(complain(&format!("error: {}", field(&reply, "reason")), REFUSED));
+        let hint = meant(invocation, &invocation.args.words);
+        return Ok(complain(&format!("error: {}{hint}", field(&reply, "reason")), REFUSED));
     }
     let follows = invocation.args.has("follow");
     match name {

@@ -26,6 +26,13 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
             text.push_str(&format!("\n  {}  {}", word(change, "at"), happened(change)));
         }
     }
+    let fails = matches!(word(reply, "condition"), "failing" | "failed");
+    if fails && at(reply, "has_streams") == false {
+        text.push_str(
+            "\nIts output is not kept: with stdout_stream.class = QueueStream and stderr_stream.class = QueueStream, in its \
+             section or in [circus] for all, the last lines would stand here.",
+        );
+    }
     let mut lines = items(at(reply, "last_output")).peekable();
     if lines.peek().is_some() {
         text.push_str("\nIts last lines of output:");

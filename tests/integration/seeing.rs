@@ -139,7 +139,11 @@ fn what_a_watcher_is_doing_is_told_apart() {
         metrics.contains("circus_watcher_state{watcher=\"later\",circus_watcher_state=\"waiting\"} 1\n"),
         "{metrics}"
     );
-    assert!(circus.ctl_ok(&["why", "bad"]).starts_with("bad is failing (active) since "));
+    let why = circus.ctl_ok(&["why", "bad"]);
+    assert!(
+        why.starts_with("bad is failing (active) since ") && why.contains("\nIts output is not kept: "),
+        "{why}"
+    );
     assert_eq!(circus.ctl_ok(&["status", "job"]), "stopped", "Circus's word");
 }
 

@@ -4,7 +4,7 @@
 use super::args::Invocation;
 use super::client::{Connection, Trouble, object};
 use super::progress::Progress;
-use super::{FAILED, REFUSED, code_of, complain, deadline_of, properties, put_json, waits, write_out};
+use super::{FAILED, REFUSED, code_of, complain, deadline_of, meant, properties, put_json, waits, write_out};
 use crate::config::pattern::{Pattern, is_pattern};
 use crate::control::args::CliArgs;
 use crate::control::plain::plain_text;
@@ -121,7 +121,8 @@ fn show(
     if invocation.options.has("json") {
         put_json(line)?;
     } else if refused {
-        complain(&format!("error: {name}: {}", field(&reply, "reason")), 0);
+        let hint = meant(invocation, &[name.to_string()]);
+        complain(&format!("error: {name}: {}{hint}", field(&reply, "reason")), 0);
     } else {
         let text = plain_text(&(invocation.command.render)(properties, &reply));
         let mut lines = text.lines();

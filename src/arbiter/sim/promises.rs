@@ -23,7 +23,7 @@ pub(super) struct Promises {
     born: BTreeMap<Pid, Time>,
     /// Until when a process that was asked to end has to have ended, or have got SIGKILL.
     patience: BTreeMap<Pid, Time>,
-    asked: BTreeSet<Pid>,
+    asked: BTreeMap<Pid, Time>,
     killed: BTreeSet<Pid>,
     /// Processes that rm has left alone.
     left_alone: BTreeSet<Pid>,
@@ -67,11 +67,13 @@ impl World {
                 self.promises.killed.extend((*signum == 9).then_some(*pid));
                 self.check_order(*pid);
                 self.check_drain(*pid);
-                self.promises.asked.insert(*pid);
+                self.promises.asked.insert(*pid, now);
                 let config = self.owner(*pid).map_or(0.0, |w| w.config.options.graceful_timeout);
                 self.promises.patience.insert(*pid, now.plus(config.max(LONGEST_KILL)));
             }
-            Action::RunHook { hook: Hook::StopCommand, about, .. } => self.promises.asked.extend(about.pid),
+            Action::RunHook { hook: Hook::StopCommand | Hook::BeforeSignal, about, .. } => {
+                self.promises.asked.extend(about.pid.map(|pid| (pid, now)));
+            }
             Action::Signal { pid, signum: 9, .. } => {
                 self.promises.patience.remove(pid);
                 self.promises.killed.insert(*pid);
@@ -224,7 +226,14 @@ impl World {
     /// A spawn has failed, or a process has ended; the machine may have been short of something.
     pub(super) fn note_end(&mut self, id: WatcherId, pid: Option<Pid>, shortage: bool) {
         self.promises.given_up.retain(|other| Some(*other) != pid);
-        let asked = |pid| self.promises.asked.contains(&pid) || self.promises.killed.contains(&pid);
+        // One that ends when its time is over is as good as killed: so is its group.
+        let patience =
+            self.arbiter.watcher(id).map_or(0.0, |watcher| watcher.config.options.graceful_timeout);
+        let is_over =
+            |pid: &Pid| self.promises.asked.get(pid).is_some_and(|at| at.plus(patience) <= self.now);
+        let over = pid.filter(is_over);
+        self.promises.killed.extend(over);
+        let asked = |pid| self.promises.asked.contains_key(&pid) || self.promises.killed.contains(&pid);
         let asked = pid.is_some_and(asked);
         let lived =
             pid.and_then(|pid| self.promises.born.get(&pid)).map_or(0.0, |born| self.now.since(*born));

@@ -127,8 +127,8 @@ sim-long: ## play random lives of the arbiter for STEPS=N steps of each kind; se
 	CIRCUS_SIM_SEED=$(FIRST) CIRCUS_SIM_STEPS=$(STEPS) RUST_BACKTRACE=0 \
 	    $(CARGO) test --profile fuzz --lib arbiter::sim -- --nocapture the_rules the_model
 
-mutants: ## put deliberate faults into a copy of the arbiter, one after the other: its random lives have to find each
-	$(CARGO) test --test mutants -- --nocapture
+mutants: ## put deliberate faults into a copy of the arbiter: its random lives have to find each; some alone: ONLY=WORD
+	CIRCUS_MUTANTS="$(ONLY)" $(CARGO) test --test mutants -- --nocapture
 
 faults: build setup ## let every system call fail, one time after the other; writes tests/faults/table.md (half an hour)
 	$(venv)/bin/python -B tests/faults/run.py --all

@@ -95,6 +95,8 @@ pub struct Process {
     /// Which start or reload of the watcher it belongs to.
     pub generation: u32,
     fate: Fate,
+    /// The stop_signal that has asked it to end already.
+    pub(super) had_stop_signal: Option<i32>,
     /// How it has ended, and what becomes of the rest of its group: it is a zombie about to be reaped.
     end: Option<Box<(Exit, Fate)>>,
     /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.

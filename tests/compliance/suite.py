@@ -29,7 +29,7 @@ class Difference:
 
     key: Any
     why: str
-    # Words of the entry below DIFFERENCES FROM PYTHON CIRCUS in circus.ini(5); tests/manual.rs looks for them.
+    # Words of the entry in circus-differences(7); tests/manual.rs looks for them.
     manual: str
     theirs: Any
     ours: Any

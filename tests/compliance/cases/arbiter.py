@@ -69,7 +69,7 @@ def numwatchers_after_add_and_rm(d):
 
 @arbiter
 @differs("a taken name is a conflict in both; Circus sends the request and the traceback of its error along",
-         manual="An error holds neither the request nor a traceback", key="reason", theirs="command",
+         manual="An error contains neither the request nor a traceback", key="reason", theirs="command",
          ours="'TWICE' already exist")
 def add_twice(d):
     d.ok("add", name="twice", cmd=SLEEP)

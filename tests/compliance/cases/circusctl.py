@@ -104,7 +104,7 @@ def add_and_start(d):
     graceful_timeout = 20
     """)
 @differs("no command is refused because another is being carried out",
-         manual="No command is refused because another one is being carried out", ours=(0, "ok\n", ""),
+         manual="No command is refused because another one is in progress", ours=(0, "ok\n", ""),
          theirs=(3, "", "error: arbiter is already running watcher_stop command\n"))
 def conflict(d):
     d.watched("signals")
@@ -180,7 +180,7 @@ def incr_of_a_watcher_without_processes(d):
 
 
 @ctl
-@differs("the name of the section is no variable", manual="hands to processes and plugins, is nowhere", key="env",
+@differs("the name of the section is no variable", manual="passes to processes and plugins, is gone", key="env",
          theirs="A=1,B=2,__name__=env:options", ours="A=1,B=2")
 def get(d):
     keys = ["cmd", "args", "stop_signal", "graceful_timeout", "numprocesses", "uid", "respawn", "max_retry"]
@@ -254,7 +254,7 @@ def signal_and_kill(d):
 
 
 @ctl
-@differs("Circus says ok and does nothing", manual="refuse a watcher or process that there is not", key="none",
+@differs("Circus says ok and does nothing", manual="refuse an unknown watcher or process", key="none",
          theirs=(0, "ok\n", ""), ours=(3, "", "error: program none not found\n"))
 def kill(d):
     before = d.add("killed", SLEEP)

@@ -37,7 +37,7 @@ def help_names_the_options(d):
 
 
 @program.alone(manual=True)
-@differs("a missing argument is an error", manual="exits with 100 for what is wrong in the file or the arguments",
+@differs("a missing argument is an error", manual="exits with 100 for a mistake in the file or the arguments",
          key="code", theirs=0, ours=100)
 def no_argument(d):
     code, out, err = d.run()
@@ -46,14 +46,14 @@ def no_argument(d):
 
 @program.alone(manual=True)
 @differs("wrong arguments are the user's fault, as a wrong file is",
-         manual="exits with 100 for what is wrong in the file or the arguments", theirs=2, ours=100)
+         manual="exits with 100 for a mistake in the file or the arguments", theirs=2, ours=100)
 def wrong_option(d):
     return d.run("--nonsense", d.configure(SLEEPER))[0]
 
 
 @program.alone(manual=True)
 @differs("wrong arguments are the user's fault, as a wrong file is",
-         manual="exits with 100 for what is wrong in the file or the arguments", theirs=2, ours=100)
+         manual="exits with 100 for a mistake in the file or the arguments", theirs=2, ours=100)
 def wrong_log_level(d):
     return d.run("--log-level", "loud", d.configure(SLEEPER))[0]
 
@@ -146,7 +146,7 @@ def second_daemon(d):
 
 @pidfile.alone(SLEEPER, arguments=("--pidfile", "{dir}/pid"), manual=True)
 @differs("the file is locked: a number that is another program's stops nobody",
-         manual="one that is left over stops nobody", theirs=1, ours="started")
+         manual="a stale file does no harm", theirs=1, ours="started")
 def live_pid_of_another_program(d):
     d.write("pid", f"{os.getpid()}\n")
     d.launch()
@@ -292,21 +292,21 @@ def ended_by(d, number):
 
 
 @signals.alone(STUBBORN)
-@differs("the name of the signal", manual="without Circus's further underscore", key="said", theirs=True, ours=False)
+@differs("the name of the signal", manual="without the underscore of Circus", key="said", theirs=True, ours=False)
 def sigterm(d):
     *seen, said = ended_by(d, signal.SIGTERM)
     return {"seen": seen, "said": said}
 
 
 @signals.alone(STUBBORN)
-@differs("the name of the signal", manual="without Circus's further underscore", key="said", theirs=True, ours=False)
+@differs("the name of the signal", manual="without the underscore of Circus", key="said", theirs=True, ours=False)
 def sigint(d):
     *seen, said = ended_by(d, signal.SIGINT)
     return {"seen": seen, "said": said}
 
 
 @signals.alone(STUBBORN)
-@differs("the name of the signal", manual="without Circus's further underscore", key="said", theirs=True, ours=False)
+@differs("the name of the signal", manual="without the underscore of Circus", key="said", theirs=True, ours=False)
 def sigquit(d):
     *seen, said = ended_by(d, signal.SIGQUIT)
     return {"seen": seen, "said": said}
@@ -368,7 +368,7 @@ def stop_signal_and_then_kill(d):
     cmd = {child} signals {dir}/signals TERM
     graceful_timeout = 300
     """)
-@differs("a second signal hurries the stop; Circus waits on", manual="A second signal to end kills what is left",
+@differs("a second signal hurries the stop; Circus waits on", manual="A second such signal kills what is left",
          key="hurried", theirs=False, ours=True)
 def second_term(d):
     worker = d.watched("signals")

@@ -133,11 +133,11 @@ def validated_options(d):
 
 
 @client
-@differs("text is text", manual="Options that are text take no numbers", key="cmd=5", theirs="ok",
+@differs("text is text", manual="Text options take no numbers", key="cmd=5", theirs="ok",
          ours=(3, "'cmd' isn't a string"))
-@differs("text is text", manual="Options that are text take no numbers", key="args=5", theirs="ok",
+@differs("text is text", manual="Text options take no numbers", key="args=5", theirs="ok",
          ours=(3, "'args' isn't a string"))
-@differs("text is text", manual="Options that are text take no numbers", key="working_dir=5", theirs="ok",
+@differs("text is text", manual="Text options take no numbers", key="working_dir=5", theirs="ok",
          ours=(3, "'working_dir' isn't a string"))
 @differs("a signal may have its name", manual="signals may be names", key='stop_signal="zz"',
          theirs=(3, "'stop_signal' isn't an integer"), ours=(3, "'stop_signal' isn't a signal"))
@@ -146,9 +146,9 @@ def validated_by_the_table(d):
 
 
 @client
-@differs("no request and no traceback is sent to clients", manual="An error holds neither the request nor a traceback",
+@differs("no request and no traceback is sent to clients", manual="An error contains neither the request nor a traceback",
          key="hook", theirs=(5, "command"), ours=(3, "Unknown hook 'zz'"))
-@differs("no request and no traceback is sent to clients", manual="An error holds neither the request nor a traceback",
+@differs("no request and no traceback is sent to clients", manual="An error contains neither the request nor a traceback",
          key="stream", theirs=(5, "command"), ours=(3, "unknown key 'stdout_stream.zz'"))
 def validated_with_a_traceback(d):
     d.add("traced", SLEEP)
@@ -164,7 +164,7 @@ def hooks_that_are_none(d):
 
 
 @client
-@differs("ids are text, as they stand in a file", manual="are told as text", key="uid",
+@differs("ids are text, as they stand in a file", manual="are shown as text", key="uid",
          theirs=({}, 0), ours=({}, "0"))
 def accepted_options(d):
     d.add("taken", SLEEP)

@@ -168,7 +168,7 @@ WRONG = {
 
 
 @config.alone(manual=True)
-@differs("a wrong file is the user's fault", manual="exits with 100 for what is wrong in the file or the arguments",
+@differs("a wrong file is the user's fault", manual="exits with 100 for a mistake in the file or the arguments",
          key="codes", theirs=[1] * 6, ours=[100] * 6)
 @differs("and is said in a line or two that name the place", manual="never by a traceback", key="tracebacks", theirs=6,
          ours=0)
@@ -183,7 +183,7 @@ def wrong_files(d):
 
 
 @config.alone(manual=True)
-@differs("a missing file is the user's fault", manual="exits with 100 for what is wrong in the file or the arguments",
+@differs("a missing file is the user's fault", manual="exits with 100 for a mistake in the file or the arguments",
          key="code", theirs=1, ours=100)
 def missing_file(d):
     code, out, err = d.run(d.path("none.ini"))

@@ -48,11 +48,11 @@ def signal_to_all(d):
 
 
 @kills
-@differs("an unknown process is an error; Circus says ok", manual="refuse a watcher or process that there is not",
+@differs("an unknown process is an error; Circus says ok", manual="refuse an unknown watcher or process",
          key="unknown", theirs=("no error", "ok"), ours=(3, "process 1 not found in 'single'"))
-@differs("an unknown signal is an error that is said", manual="An error holds neither the request nor a traceback",
+@differs("an unknown signal is an error that is said", manual="An error contains neither the request nor a traceback",
          key="bad", theirs=(5, "command"), ours=(3, "signal invalid"))
-@differs("an unknown process is an error that is said", manual="refuse a watcher or process that there is not",
+@differs("an unknown process is an error that is said", manual="refuse an unknown watcher or process",
          key="its child", theirs=(5, "command"), ours=(3, "process 1 not found in 'single'"))
 def signal_to_nobody(d):
     def short(errno, reason):
@@ -133,7 +133,7 @@ def stop_children(d):
 
 @kills
 @differs("what a crash leaves in the group is ended before the successor starts",
-         manual="is ended before its successor starts", key="child runs", theirs=True, ours=False)
+         manual="is stopped before its successor starts", key="child runs", theirs=True, ours=False)
 def what_a_crash_leaves(d):
     first, child, _ = family(d, "crashes")
     os.kill(first, signal.SIGKILL)

@@ -82,7 +82,7 @@ def virtualenv(d):
     [watcher:z]
     cmd = sleep 1000
     """, files=((f"venv/{SITE}/module.py", ""), ("venv/bin/x", "")), manual=True)
-@differs("a watcher that cannot run is there, and stopped", manual="concern that watcher alone", theirs=["z"],
+@differs("a watcher that cannot run is there, and stopped", manual="affect only that watcher", theirs=["z"],
          ours=["none", "w", "z"])
 def virtualenv_that_cannot_be(d):
     """Without copy_env, and without the directory."""

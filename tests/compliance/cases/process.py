@@ -56,8 +56,8 @@ process = Group("process", """
 
 @process
 @differs("by a variable circus finds what one that was killed has left",
-         manual="For this all processes have the variable", key="marked", theirs=False, ours=True)
-@differs("there is a PATH in any case", manual="Processes have a PATH in any case", key="environment", theirs={},
+         manual="For this, all processes have the variable", key="marked", theirs=False, ours=True)
+@differs("there is a PATH in any case", manual="Processes always have a PATH", key="environment", theirs={},
          ours={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
 def what_it_gets(d):
     """With no option at all. The limits are those of the daemon."""
@@ -205,8 +205,8 @@ def without(environment, *names):
 
 @inherited
 @differs("the name of the section is no variable",
-         manual="hands to processes and plugins, is nowhere", key="__name__", theirs="env", ours="nothing")
-@differs("there is a PATH in any case", manual="Processes have a PATH in any case", key="PATH", theirs="nothing",
+         manual="passes to processes and plugins, is gone", key="__name__", theirs="env", ours="nothing")
+@differs("there is a PATH in any case", manual="Processes always have a PATH", key="PATH", theirs="nothing",
          ours="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 def without_copy_env(d):
     return d.report("none")["environment"]
@@ -214,7 +214,7 @@ def without_copy_env(d):
 
 @inherited
 @differs("the name of the section is no variable",
-         manual="hands to processes and plugins, is nowhere", key="__name__", theirs="env:over,copied",
+         manual="passes to processes and plugins, is gone", key="__name__", theirs="env:over,copied",
          ours="nothing")
 def with_copy_env(d):
     return d.report("copied")["environment"]
@@ -222,7 +222,7 @@ def with_copy_env(d):
 
 @inherited
 @differs("the name of the section is no variable",
-         manual="hands to processes and plugins, is nowhere", key="__name__", theirs="env:o*",
+         manual="passes to processes and plugins, is gone", key="__name__", theirs="env:o*",
          ours="nothing")
 def in_the_order_of_the_sections(d):
     return d.report("over")["environment"]

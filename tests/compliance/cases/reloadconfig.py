@@ -89,7 +89,7 @@ def only_numprocesses(d):
 
 
 @reload.alone(BASE, down=("late",))
-@differs("going back is a change, too", manual="a number of processes that goes back to what it was", theirs=3, ours=2)
+@differs("going back is a change, too", manual="a number of processes that is set back", theirs=3, ours=2)
 def numprocesses_and_back(d):
     take(d, changed(("numprocesses = 2", "numprocesses = 3")))
     d.until_pids("other", lambda pids: len(pids) == 3)
@@ -123,7 +123,7 @@ def removed_option(d):
 
 
 @reload.alone(BASE, down=("late",))
-@differs("the error says what is wrong, and where", manual="Its errors are told", key="reason", theirs="server error",
+@differs("the error says what is wrong, and where", manual="Its errors are reported", key="reason", theirs="server error",
          ours="the configuration is not taken, nothing has changed:\n"
               "{dir}/circus.ini:15: `numprocesses = many` is not a whole number")
 def broken_file(d):

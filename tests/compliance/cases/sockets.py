@@ -184,7 +184,7 @@ def replace(d):
 @sockets.alone(REPLACE, manual=True, files=(("un.sock", "in the way"),))
 @differs("what is no socket is somebody's file, and stays", manual="removes sockets only", key="file", theirs=False,
          ours=True)
-@differs("what cannot be bound is 111", manual="A socket that cannot be bound is exit code 111", key="code",
+@differs("what cannot be bound is 111", manual="When a socket cannot be bound, circus exits with 111", key="code",
          theirs=None, ours=111)
 def replace_of_another_file(d):
     d.launch()
@@ -193,7 +193,7 @@ def replace_of_another_file(d):
 
 
 @sockets.alone(REPLACE.replace("replace = True", ""), manual=True)
-@differs("what cannot be bound is 111; Circus says 0", manual="A socket that cannot be bound is exit code 111",
+@differs("what cannot be bound is 111; Circus says 0", manual="When a socket cannot be bound, circus exits with 111",
          key="code", theirs=0, ours=111)
 def no_replace(d):
     with socket.socket(socket.AF_UNIX) as holder:
@@ -204,7 +204,7 @@ def no_replace(d):
 
 
 @sockets.alone(REPLACE.replace("replace = True", ""), manual=True)
-@differs("what nobody holds is in nobody's way", manual="one that nobody holds is replaced without it", key="runs",
+@differs("what nobody holds is in nobody's way", manual="a stale one is replaced without it", key="runs",
          theirs=False, ours=True)
 def no_replace_of_what_is_left_over(d):
     socket_in_the_way(d)
@@ -221,7 +221,7 @@ def no_replace_of_what_is_left_over(d):
     [watcher:w]
     cmd = {child} once {dir}/never 0
     """, manual=True)
-@differs("what cannot be bound is 111; Circus says 0", manual="A socket that cannot be bound is exit code 111",
+@differs("what cannot be bound is 111; Circus says 0", manual="When a socket cannot be bound, circus exits with 111",
          key="code", theirs=0, ours=111)
 def port_in_use(d):
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -260,9 +260,9 @@ def known_proto(d):
     [watcher:x]
     cmd = sleep 1000
     """, manual=True)
-@differs("only the watcher that cannot be started stays down", manual="concern that watcher alone", key="w",
+@differs("only the watcher that cannot be started stays down", manual="affect only that watcher", key="w",
          theirs="starting", ours="stopped")
-@differs("only the watcher that cannot be started stays down", manual="concern that watcher alone", key="x",
+@differs("only the watcher that cannot be started stays down", manual="affect only that watcher", key="x",
          theirs="stopped", ours="active")
 def missing_stdin_socket(d):
     d.launch()

@@ -84,7 +84,7 @@ def without_a_newline(d):
 
 
 @streams
-@differs("bytes that are no text pass unchanged", manual="bytes that are no UTF-8 pass unchanged",
+@differs("bytes that are no text pass unchanged", manual="bytes that are not UTF-8 pass unchanged",
          theirs=b"\xef\xbf\xbd\xef\xbf\xbd", ours=b"\xff\xfe")
 def invalid_utf8(d):
     def read():

@@ -109,7 +109,7 @@ def missing_program(d):
 
 
 @watcher
-@differs("one line says which file is missing", manual="the errors of the system are told in words", key="said",
+@differs("one line says which file is missing", manual="system errors are in words", key="said",
          theirs="[WARNING] error in 'missing2': [Errno 2] No such file or directory: '/no/such/program'",
          ours="[WARNING] error in 'missing2': exec /no/such/program: No such file or directory")
 def missing_program_in_the_log(d):
@@ -138,7 +138,7 @@ def zero_processes(d):
     [watcher:z]
     cmd = sleep 1000
     """, manual=True)
-@differs("only the watcher that cannot be started stays down", manual="concern that watcher alone",
+@differs("only the watcher that cannot be started stays down", manual="affect only that watcher",
          theirs=("starting", "stopped"), ours=("stopped", "active"))
 def empty_command(d):
     d.launch()

@@ -153,6 +153,7 @@ install: build ## install below $(DESTDIR)$(PREFIX)
 	for page in $(pages); do \
 	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
+	for link in circusd circus-top; do ln -sf circus.1 $(mandir)/man1/$$link.1; done
 	install -m 644 $(examples) $(docdir)/examples
 	install -D -m 644 completions/circus.bash $(bashdir)/circus
 	install -D -m 644 completions/_circus $(zshdir)/_circus
@@ -165,6 +166,7 @@ install: build ## install below $(DESTDIR)$(PREFIX)
 uninstall: ## remove what install put there
 	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))
 	rm -f $(foreach page,$(pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -f $(mandir)/man1/circusd.1 $(mandir)/man1/circus-top.1
 	rm -f $(addprefix $(bashdir)/,circus $(links)) $(zshdir)/_circus
 	rm -f $(addsuffix .fish,$(addprefix $(fishdir)/,circus $(links)))
 	rm -rf $(docdir)

@@ -6,13 +6,22 @@
 mod lists;
 #[path = "manual/mdoc.rs"]
 mod mdoc;
+#[path = "manual/topics.rs"]
+mod topics;
 
 use circus::control::commands::COMMANDS;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 5] =
-    ["circus.1", "circusctl.1", "circus.ini.5", "circus-protocol.7", "circus-differences.7"];
+const PAGES: [&str; 7] = [
+    "circus.1",
+    "circusctl.1",
+    "circus.ini.5",
+    "circus-cookbook.7",
+    "circus-differences.7",
+    "circus-migrate.7",
+    "circus-protocol.7",
+];
 
 fn path(page: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page)

@@ -1,6 +1,7 @@
 //! The lists of the manual that come from the tables of options and commands.
 
 use super::mdoc::{argument, sentence, text};
+use super::topics::{self, Entry};
 use circus::config::builtin::{Row, Takes};
 use circus::config::families::{FAMILIES, Family};
 use circus::config::model::Builtin;
@@ -12,6 +13,7 @@ use circus::signals;
 
 /// The names of all lists.
 pub const NAMES: &[&str] = &[
+    "options by topic",
     "circus options",
     "watcher options",
     "stream options",
@@ -38,6 +40,7 @@ pub const NAMES: &[&str] = &[
 /// The list of this name.
 pub fn list(name: &str) -> Option<String> {
     Some(match name {
+        "options by topic" => topics::tables(&entries()),
         "circus options" => options(of(options::CIRCUS, options::CIRCUS_HELP)),
         "watcher options" => options(watcher()),
         "stream options" => options(of(options::STREAM, options::STREAM_HELP)),
@@ -112,6 +115,8 @@ struct Facts {
     takes: String,
     /// What holds when it is missing.
     default: Option<String>,
+    /// The number that holds then, where the default is that there is none.
+    unset: Option<String>,
     built: Built,
     live: Live,
     help: String,
@@ -122,6 +127,7 @@ fn of<S: Default>(rows: &'static [options::Row<S>], help: &[&'static str]) -> Ve
         key: argument(row.key),
         takes: takes(row.kind),
         default: default(row.kind, &row.get(&S::default())),
+        unset: row.unset.map(|number| number.to_string()),
         built: row.built,
         live: row.live,
         help: row.unset.map_or(help.to_string(), |number| help.replace("{}", &number.to_string())),
@@ -135,6 +141,7 @@ fn watcher() -> Vec<Facts> {
         key: format!("{} Ns Ar NAME", argument(family.prefix)),
         takes: "Ar value".into(),
         default: None,
+        unset: None,
         built: Built::Works,
         live: family.live,
         help: family.help.to_string(),
@@ -142,6 +149,26 @@ fn watcher() -> Vec<Facts> {
     let mut facts = of(options::WATCHER, options::WATCHER_HELP);
     facts.extend(FAMILIES.iter().map(family));
     facts
+}
+
+/// The options of all sections that work, in the order of their tables.
+fn entries() -> Vec<Entry> {
+    let sections = [
+        ("circus", of(options::CIRCUS, options::CIRCUS_HELP)),
+        ("access", of(options::ACCESS, options::ACCESS_HELP)),
+        ("watcher", watcher()),
+        ("socket", of(options::SOCKET, options::SOCKET_HELP)),
+        ("stream", of(options::STREAM, options::STREAM_HELP)),
+        ("plugin", of(options::PLUGIN, options::PLUGIN_HELP)),
+    ];
+    let works = sections.into_iter().map(|(section, facts)| {
+        let works = facts.into_iter().filter(|facts| facts.built == Built::Works);
+        works.map(move |Facts { key, takes, default, unset, .. }| {
+            let default = default.or(unset);
+            Entry { section, key, takes, default }
+        })
+    });
+    works.flatten().collect()
 }
 
 fn takes(kind: Kind) -> String {
@@ -270,7 +297,8 @@ mod tests {
 
     fn row(key: &str, built: Built, live: Live) -> Facts {
         let default = Some("7".to_string());
-        Facts { key: key.into(), takes: "Ar number".into(), default, built, live, help: "how many".into() }
+        let (takes, help) = ("Ar number".into(), "how many".into());
+        Facts { key: key.into(), takes, default, unset: None, built, live, help }
     }
 
     #[test]

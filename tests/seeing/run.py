@@ -22,6 +22,7 @@ import pyte
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MANUAL = os.path.join(HERE, "..", "..", "man", "circus.ini.5")
 sys.path.insert(0, os.path.join(HERE, "..", "init"))
 
 from harness import CIRCUS, PATIENCE, Terminal, check, counts, until  # noqa: E402
@@ -343,6 +344,11 @@ def metrics(circus):
     ended = circus.ctl("metrics")
     families = {family.name: family for family in text_string_to_metric_families(ended.stdout)}
     check("prometheus-client reads it", ended.returncode, 0)
+    kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)", ended.stdout))
+    names = {name + {"counter": "_total", "info": "_info"}.get(kind, "") for name, kind in kinds.items()}
+    with open(MANUAL, encoding="utf-8") as manual:
+        told = set(re.findall(r"(?m)^\.It Li (circus_\w+)", manual.read()))
+    check("circus.ini(5) lists what is served, and nothing else", told, names)
     found = lambda family, **labels: [sample.value for sample in families[family].samples
                                       if labels.items() <= sample.labels.items()]
     check("states", found("circus_watcher_state", watcher="web", circus_watcher_state="active"), [1.0])
@@ -356,6 +362,16 @@ def metrics(circus):
     check("sockets", found("circus_socket_waiting", socket="http"), [0.0])
     check("drops", found("circus_socket_drops", socket="http"), [0.0])
     check("the loop", found("circus_loop_turn_seconds", le="+Inf")[0] > 0)
+
+
+def reply(url):
+    """The status and the text of an answer, whatever the status is."""
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 def served(_):
@@ -377,11 +393,15 @@ def served(_):
             local.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             text = b"".join(iter(lambda: local.recv(65536), b""))
         check("by a Unix socket too", (text.startswith(b"HTTP/1.1 200 OK\r\n"), text.endswith(b"# EOF\n")), (True, True))
-        try:
-            urllib.request.urlopen(url.replace("/metrics", "/"), timeout=PATIENCE)
-            check("there is nothing else", False)
-        except urllib.error.HTTPError as error:
-            check("there is nothing else", error.code, 404)
+        check("there is nothing else", reply(url.replace("/metrics", "/"))[0], 404)
+        health = lambda: reply(url.replace("/metrics", "/health"))
+        check("/health, when all is well", health(), (200, "healthy\n"))
+        circus.ctl("add", "lacks", "--start", "/no/such/program")
+        until(lambda: health() != (200, "healthy\n"), "/health to tell of a watcher that fails")
+        check("/health names what fails", health(), (503, "failing: lacks\n"))
+        check("as status --check does", circus.ctl("status", "--check").returncode, 3)
+        circus.ctl("rm", "lacks", "--waiting")
+        check("/health, when that is gone", health(), (200, "healthy\n"))
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
         silent[0].sendall(b"GET /met")
         with urllib.request.urlopen(url, timeout=PATIENCE) as answer:

@@ -14,7 +14,8 @@ requirements=$here/requirements.txt
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # program:Debian package
-table="nginx:nginx redis-server:redis-server wrk:wrk mandoc:mandoc strace:strace logrotate:logrotate zsh:zsh fish:fish"
+table="nginx:nginx redis-server:redis-server wrk:wrk mandoc:mandoc strace:strace logrotate:logrotate zsh:zsh fish:fish
+    promtool:prometheus systemd-analyze:systemd"
 
 cd "$root"
 venv=${CARGO_TARGET_DIR:-target}/venv

@@ -60,7 +60,7 @@ mod run;
 mod shutdown;
 mod spawning;
 mod startup;
-mod status;
+pub mod status;
 mod stop;
 pub mod time;
 mod waiters;

@@ -17,7 +17,7 @@ use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity, WatcherConfig};
 use super::options::Place;
-use super::sections::Section;
+use super::sections::{Section, spread_streams};
 use crate::sorted::{Sorted, sort};
 use std::rc::Rc;
 use values::Values;
@@ -48,7 +48,8 @@ pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Optio
     if files.is_empty() {
         return (None, findings);
     }
-    let sections = sections.finish(&mut findings);
+    let mut sections = sections.finish(&mut findings);
+    spread_streams(&mut sections);
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);
     let mut config = build(&mut values, &sections);

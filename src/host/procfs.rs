@@ -25,6 +25,8 @@ pub struct Stat {
     pub pgrp: Pid,
     /// User and system time, in clock ticks.
     pub ticks: u64,
+    /// The same of the descendants that have been waited for.
+    pub waited: u64,
     /// The niceness.
     pub nice: i64,
     /// When it started, in clock ticks since boot.
@@ -107,6 +109,7 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
         ppid: field(4)?.parse().ok()?,
         pgrp: field(5)?.parse().ok()?,
         ticks: number(14)?.saturating_add(number(15)?),
+        waited: number(16)?.saturating_add(number(17)?),
         nice: field(19)?.parse().ok()?,
         start: number(22)?,
         vsize: number(23)?,

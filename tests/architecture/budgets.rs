@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
-    ("cli", 2_920),
-    ("config", 4_470),
-    ("control", 2_550),
+    ("cli", 2_950),
+    ("config", 4_520),
+    ("control", 2_580),
     ("host", 4_150),
     ("parts", 8_100),
-    ("reactor", 1_270),
+    ("reactor", 1_300),
     ("sys", 2_430),
-    ("views", 910),
+    ("views", 1_010),
     // The files beside the folders.
     ("", 270),
 ];

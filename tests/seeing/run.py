@@ -146,7 +146,7 @@ def top_on_a_screen(circus):
     top.shows(rf"  1 pid {pids[0]} +running +\d+s")
     check("watchers, processes and sockets are on the screen",
           all(any(re.search(pattern, line) for line in top.lines()) for pattern in (
-              r"^web +active +\d+s +0 ", rf"  2 pid {pids[1]} +running", r"^clock +active", r"^bad +stopped",
+              r"^web +active +\d+s +0 ", rf"  2 pid {pids[1]} +running", r"^clock +active", r"^bad +failed",
               r"^SOCKET +ADDRESS +WAITING", r"^http +127.0.0.1:\d+ +0 ", r"^unix +/\S+ +0 ")))
     check("the failing one is red", top.screen.buffer[top.row("^bad ")][1].fg, "red")
     check("24 lines, the last with the keys", top.lines()[23].startswith("q quit"))
@@ -169,9 +169,9 @@ def top_on_a_screen(circus):
     top.type("x")
     top.shows(" pid ")
 
-    top.resize(40, 130)
+    top.resize(40, 140)
     top.shows("exec /does/not/exist: No such file or directory")
-    check("a wide terminal says what is wrong", len(top.screen.display[0]), 130)
+    check("a wide terminal says what is wrong", len(top.screen.display[0]), 140)
     check("and has the keys in its last line", until(lambda: top.lines()[39].startswith("q quit"), "keys"))
     top.resize(24, 80)
     until(lambda: top.lines()[23].startswith("q quit"), "the keys in the last line")
@@ -258,7 +258,7 @@ def top_without_a_screen(circus):
     ended = subprocess.run([CIRCUS, "top", "--endpoint", circus.endpoint, "--sort", "cpu"], capture_output=True, text=True)
     check("without a terminal it prints once", (ended.returncode, ended.stderr, "\x1b" in ended.stdout), (0, "", False))
     check("with everything", all(re.search(pattern, ended.stdout, re.M) for pattern in (
-        r"^web +active", r"^  1 pid \d+ +running", r"^bad +stopped.*exec /does/not/exist", r"^http +127")))
+        r"^web +active", r"^  1 pid \d+ +running", r"^bad +failed.*exec /does/not/exist", r"^http +127")))
     dumb = Screen(CIRCUS, "top", "--endpoint", circus.endpoint, TERM="dumb")
     check("on a dumb terminal too", dumb.end(), 0)
     dumb.close()

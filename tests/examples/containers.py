@@ -17,8 +17,13 @@ import hcl2
 import kubernetes_validate
 import yaml
 
+import house
 from harness import child_of
-from house import CIRCUS, INSTALLED, Process, check, copied, ctl, example, get, run_ini, text_of, until
+from house import INSTALLED, Process, check, copied, ctl, example, get, run_ini, text_of, until
+from static import STATIC
+
+# The static binary, which the Dockerfile asks for; another one is tried with its libraries.
+CIRCUS = house.CIRCUS if "CIRCUS_BIN" in os.environ else STATIC or house.CIRCUS
 
 # The application: it answers everybody with its pid, on the descriptor that is its argument.
 APP = r"""

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from harness import child_of
-from house import CONFIG, PATIENCE, Daemon, check, copied, ctl, example, make_install, text_of, until
+from house import CONFIG, PATIENCE, ROOT, Daemon, check, copied, ctl, example, make_install, text_of, until
 
 UNITS = "/usr/local/lib/systemd/system"
 SERVICES = ("circus.service", "circus.openrc", "runit.run", "inittab", "nomad.hcl")
@@ -39,6 +39,14 @@ def paths_are_those_of_the_prefix():
             os.path.exists(os.path.join(root, "share", *words)) for words in (
                 ("bash-completion/completions", "circus"), ("zsh/site-functions", "_circus"),
                 ("fish/vendor_completions.d", "circus.fish"))]), (True, [True] * 3))
+
+
+def help_lists_every_target():
+    with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as file:
+        targets = set(" ".join(re.findall(r"(?m)^\.PHONY: (.*)", file.read())).split()) - {"all"}
+    told = subprocess.run(["make", "-C", ROOT, "--no-print-directory", "help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    listed = {word for line in told.splitlines() for word in re.split(r" {2,}", line)[0].split()}
+    check("make help lists every target", listed, targets)
 
 
 def systemd():
@@ -125,4 +133,4 @@ def busybox_init():
         init.process.wait(PATIENCE)
 
 
-PARTS = (paths_are_those_of_the_prefix, systemd, a_bad_watcher_keeps_nobody_down, openrc, runit, busybox_init)
+PARTS = (help_lists_every_target, paths_are_those_of_the_prefix, systemd, a_bad_watcher_keeps_nobody_down, openrc, runit, busybox_init)

@@ -12,13 +12,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "init"))
 
-from harness import CIRCUS, PATIENCE, ROOT, TARGET, Process, check, until  # noqa: E402
+from harness import CIRCUS, PATIENCE, ROOT, TARGET, Process, check, get, until  # noqa: E402
 
 EXAMPLES = os.path.join(os.path.abspath(ROOT), "examples")
 VENV = os.path.abspath(os.environ.get("CIRCUS_TEST_VENV") or os.path.join(TARGET, "venv"))
@@ -88,18 +86,6 @@ def ctl(*words, circus=INSTALLED, **more):
     done = subprocess.run([circus, "ctl", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False, timeout=PATIENCE, **more)
     return done.returncode, done.stdout.strip()
-
-
-def get(url):
-    """The status and the text of an answer; 0 when there is none."""
-    try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
 
 
 class Daemon(Process):

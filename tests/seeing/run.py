@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import urllib.error
 import urllib.request
 
 import pyte
@@ -25,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MANUAL = os.path.join(HERE, "..", "..", "man", "circus.ini.5")
 sys.path.insert(0, os.path.join(HERE, "..", "init"))
 
-from harness import CIRCUS, PATIENCE, Terminal, check, counts, until  # noqa: E402
+from harness import CIRCUS, PATIENCE, Terminal, check, counts, get, until  # noqa: E402
 
 
 class Circus:
@@ -364,16 +363,6 @@ def metrics(circus):
     check("the loop", found("circus_loop_turn_seconds", le="+Inf")[0] > 0)
 
 
-def reply(url):
-    """The status and the text of an answer, whatever the status is."""
-    try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
 def served(_):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -393,8 +382,8 @@ def served(_):
             local.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             text = b"".join(iter(lambda: local.recv(65536), b""))
         check("by a Unix socket too", (text.startswith(b"HTTP/1.1 200 OK\r\n"), text.endswith(b"# EOF\n")), (True, True))
-        check("there is nothing else", reply(url.replace("/metrics", "/"))[0], 404)
-        health = lambda: reply(url.replace("/metrics", "/health"))
+        check("there is nothing else", get(url.replace("/metrics", "/"))[0], 404)
+        health = lambda: get(url.replace("/metrics", "/health"))
         check("/health, when all is well", health(), (200, "healthy\n"))
         circus.ctl("add", "lacks", "--start", "/no/such/program")
         until(lambda: health() != (200, "healthy\n"), "/health to tell of a watcher that fails")

@@ -6,6 +6,7 @@ use super::ini::{self, Entry};
 use super::model::{Finding, Origin, Severity};
 use super::options::{Place, stream};
 use crate::sorted::Sorted;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// `[DEFAULT]` adds its options to every section, so many in all at most.
@@ -28,7 +29,7 @@ pub struct Sections {
     /// In the order in which they first appear.
     sections: Vec<Section>,
     /// Their places there.
-    places: Sorted<String, usize>,
+    places: HashMap<String, usize>,
     main: Option<Rc<str>>,
 }
 
@@ -37,7 +38,7 @@ impl Sections {
     pub fn add(&mut self, file: &Rc<str>, sections: Vec<ini::Section>, findings: &mut Vec<Finding>) {
         let main = self.main.get_or_insert_with(|| file.clone());
         for ini::Section { name, origin, options } in sections {
-            let place = *self.places.get_or_insert_with(name.clone(), || self.sections.len());
+            let place = *self.places.entry(name.clone()).or_insert(self.sections.len());
             if place == self.sections.len() {
                 self.sections.push(Section { name, origin, entries: Sorted::new() });
             }

@@ -14,10 +14,10 @@ const BUDGETS: &[(&str, usize)] = &[
     ("host", 4_150),
     ("parts", 8_100),
     ("reactor", 1_300),
-    ("sys", 2_430),
+    ("sys", 2_440),
     ("views", 1_010),
     // The files beside the folders.
-    ("", 270),
+    ("", 275),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -45,9 +45,9 @@ pub struct Program<'a> {
 /// process is spawned is left out.
 pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Around<'_>) -> Vec<Program<'a>> {
     let options = &watcher.options;
-    let cmd = first(&options.cmd).map(|program| (watcher::cmd, program));
     let executable = options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
-    let own = if words::split(&options.cmd).is_ok() { executable.or(cmd) } else { None };
+    let cmd = |line: Vec<String>| line.into_iter().next().map(|program| (watcher::cmd, program));
+    let own = words::split(&options.cmd).ok().and_then(|line| executable.or(cmd(line)));
     let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
     let own = own.filter(|_| !options.shell).into_iter().chain(commands);
     // A file of variables may hold another PATH.
@@ -56,7 +56,7 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
     let env = |name: &str| watcher.env.get(name).or_else(|| copied?.get(name)).map(String::as_str);
     let path = env("PATH").unwrap_or(around.default_path);
     let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
-    let dirs: Vec<String> = venv.chain(path.split(':').map(str::to_string)).collect();
+    let dirs = || venv.clone().chain(path.split(':').map(str::to_string)).collect::<Vec<_>>();
     let found = own.filter_map(|(key, name)| {
         let places = places(&name, &dirs, dir)?;
         let path = (path.to_string(), "the processes");
@@ -64,7 +64,7 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
     });
     let mut found: Vec<_> = found.collect();
     let path = around.environ.get("PATH").map_or(around.default_path, String::as_str);
-    let dirs: Vec<String> = path.split(':').map(str::to_string).collect();
+    let dirs = || path.split(':').map(str::to_string).collect();
     for (name, (command, _)) in watcher.hooks.iter().filter(|(name, _)| NAMES.contains(&name.as_str())) {
         let Some(program) = first(command).filter(|_| !is_python(command)) else { continue };
         let Some(places) = places(&program, &dirs, Some(around.cwd)) else { continue };
@@ -125,13 +125,13 @@ fn first(line: &str) -> Option<String> {
 }
 
 /// Where a program may be, unless that cannot be known.
-fn places(program: &str, dirs: &[String], dir: Option<&str>) -> Option<Vec<String>> {
+fn places(program: &str, dirs: &dyn Fn() -> Vec<String>, dir: Option<&str>) -> Option<Vec<String>> {
     let at = |path: String| match dir {
         Some(dir) => Some(join(dir, &path)),
         None => path.starts_with('/').then_some(path),
     };
     let is_path = program.contains('/');
-    let in_dirs = || dirs.iter().map(|dir| join(dir, program)).collect();
+    let in_dirs = || dirs().iter().map(|dir| join(dir, program)).collect();
     let all: Vec<String> = if is_path { vec![program.to_string()] } else { in_dirs() };
     let places = all.into_iter().map(at).collect::<Option<Vec<_>>>()?;
     (is_settled(program) && places.iter().all(|place| is_settled(place))).then_some(places)

@@ -52,6 +52,9 @@ def enter():
         os.makedirs(upper)
         os.makedirs(work)
         mount("-t", "overlay", "overlay", "-o", f"lowerdir=/{place},upperdir={upper},workdir={work}", f"/{place}")
+    # The mounts keep what they need, and nothing is left in /tmp however this ends.
+    subprocess.run(["umount", "--lazy", layers], check=True)
+    os.rmdir(layers)
     mount("-t", "tmpfs", "-o", "mode=755", "none", "/run")
     os.makedirs(os.path.dirname(CONFIG))
     with socket.socket() as any_socket:
@@ -60,17 +63,10 @@ def enter():
     os.environ["PATH"] = os.pathsep.join([f"{VENV}/bin", os.path.dirname(INSTALLED), os.environ["PATH"], "/usr/sbin", "/sbin"])
     for name in ("CIRCUSCTL_ENDPOINT", "NOTIFY_SOCKET", "XDG_RUNTIME_DIR"):
         os.environ.pop(name, None)
-    return layers
 
 
 def mount(*words):
     subprocess.run(["mount", *words], check=True)
-
-
-def leave(layers):
-    """The directory that the layers were mounted at is the only thing outside."""
-    subprocess.run(["umount", "--lazy", layers], check=True)
-    os.rmdir(layers)
 
 
 def make_install(*variables):

@@ -171,9 +171,9 @@ fn open_ports_are_reported() {
     assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
     assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
     let metrics = |listen: &str| format!("[plugin:m]\nuse = circus.plugins.Metrics\nlisten = {listen}");
-    one(&metrics("0.0.0.0:9100"), "3 warning the port 0.0.0.0:9100 is open to the network");
-    one(&metrics("[::]:9100"), "3 warning the port [::]:9100 is open to the network");
-    for safe in ["127.0.0.1:9100", "[::1]:9100", "localhost:9100", "/run/metrics.sock"] {
+    one(&metrics("0.0.0.0:5558"), "3 warning the port 0.0.0.0:5558 is open to the network");
+    one(&metrics("[::]:5558"), "3 warning the port [::]:5558 is open to the network");
+    for safe in ["127.0.0.1:5558", "[::1]:5558", "localhost:5558", "/run/metrics.sock"] {
         assert_eq!(found(&metrics(safe)), [""; 0], "{safe}");
     }
 }

@@ -107,7 +107,7 @@ impl Chain {
                     true => "a second".into(),
                     false => number::short(backoff.stable) + " s",
                 };
-                format!("a process ended within {within} of its start, {}", times(bad))
+                format!("exited within {within} of starting, {}", times(bad))
             }
             Chain { failures, last, .. } => {
                 let what = match last {
@@ -158,10 +158,7 @@ mod tests {
             let chain = Chain { bad: 8, failures: 3, charged: 3, last: Failure::Late }
                 .after_exit(0.9, &backoff)
                 .unwrap();
-            assert_eq!(
-                chain.words(&backoff),
-                "a process ended within a second of its start, 9 times in a row"
-            );
+            assert_eq!(chain.words(&backoff), "exited within a second of starting, 9 times in a row");
         }
         let backoff = backoff(&[("respawn_window", 2.5)], 1);
         assert!(

@@ -111,22 +111,23 @@ impl Watcher {
             let reason = self.reason()?;
             return Some(format!("{}: {reason}", self.status().word()));
         }
-        let why = self.failure().map(|why| format!(": {why}")).unwrap_or_default();
+        let why = self.failure();
+        let behind = |mark: &str| why.as_ref().map(|why| format!("{mark} {why}")).unwrap_or_default();
         let (word, wanted) = (self.status().word(), self.places());
         let (running, ready) = (self.processes.running(), self.ready());
         match self.status() {
             Status::Stopped if self.waits_for_demand() => None,
             Status::Stopped if self.queued => Some("stopped: it waits for its turn to start".into()),
-            Status::Starting if why.is_empty() && running > ready => {
+            Status::Starting if why.is_none() && running > ready => {
                 Some(format!("starting: {ready} of {} processes are ready", self.config.wanted()))
             }
-            Status::Stopped | Status::Starting | Status::Stopping => Some(format!("{word}{why}")),
+            Status::Stopped | Status::Starting | Status::Stopping => Some(word.to_string() + &behind(":")),
             Status::Active if self.is_reloading() => None,
             Status::Active if running < wanted => {
-                Some(format!("active: {running} of {wanted} processes run{why}"))
+                Some(format!("active: {running} of {wanted} processes running{}", behind(";")))
             }
             Status::Active if ready < wanted => {
-                Some(format!("active: {ready} of {wanted} processes are ready{why}"))
+                Some(format!("active: {ready} of {wanted} processes are ready{}", behind(";")))
             }
             Status::Active => None,
         }

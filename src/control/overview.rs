@@ -148,7 +148,7 @@ mod tests {
         };
         let answer = json!({"watchers": {
             "web": {"status": "active", "since": 67.0, "restarts": 12, "wanted": 6,
-                    "fault": "active: 5 of 6 processes run",
+                    "fault": "active: 5 of 6 processes running",
                     "processes": (101..107).map(process).collect::<Vec<_>>()},
             "a b": {"status": "stopped", "since": 1.0, "restarts": 0, "wanted": 1, "processes": []},
         }});
@@ -157,7 +157,7 @@ mod tests {
 WATCHER  STATE    PROCESSES  UPTIME  RESTARTS  MEMORY  PIDS
 a b      stopped          -       -         0       -
 web      active         5/6   1m07s        12   12.0M  101 102 103 104 and 2 more
-web: active: 5 of 6 processes run";
+web: active: 5 of 6 processes running";
         assert_eq!(table, expected);
         assert_eq!(render_table(&Json::Null), None);
     }

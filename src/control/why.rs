@@ -17,9 +17,9 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
     let changes: Vec<&Json> = items(at(reply, "changes")).filter(|change| change.is_object()).collect();
     if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
         let skipped = changes.len().saturating_sub(MOST_CHANGES);
-        text.push_str("\nWhat has happened");
+        text.push_str("\nHistory");
         if skipped > 0 {
-            text.push_str(&format!(" (--json tells {skipped} more)"));
+            text.push_str(&format!(" (--json shows {skipped} more)"));
         }
         text.push(':');
         for change in changes.into_iter().skip(skipped) {
@@ -29,13 +29,13 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
     let fails = matches!(word(reply, "condition"), "failing" | "failed");
     if fails && at(reply, "has_streams") == false {
         text.push_str(
-            "\nIts output is not kept: with stdout_stream.class = QueueStream and stderr_stream.class = QueueStream, in its \
-             section or in [circus] for all, the last lines would stand here.",
+            "\nIts output is not captured; set stdout_stream.class and stderr_stream.class to QueueStream (memory only) or \
+             FileStream, in its section or in [circus] for all watchers.",
         );
     }
     let mut lines = items(at(reply, "last_output")).peekable();
     if lines.peek().is_some() {
-        text.push_str("\nIts last lines of output:");
+        text.push_str("\nLast lines of output:");
         lines.for_each(|line| text.push_str(&format!("\n  {}", plain(word(line, "text")))));
     }
     text
@@ -48,20 +48,19 @@ fn state(reply: &Json) -> String {
     let shown = condition.map_or_else(|| state.to_string(), |condition| format!("{condition} ({state})"));
     let (since, waits) = (at(reply, "since"), at(reply, "waits") == true);
     if !since.is_object() {
-        if let Some(fault) = at(reply, "fault").as_str() {
-            let fault = fault.strip_prefix(state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(fault);
-            return format!("{name} is {shown}: {}.", plain(fault));
+        if at(reply, "fault").is_string() {
+            return format!("{name} is {shown}: {}.", problem(reply));
         }
         let why = match (waits, at(reply, "autostart") != false) {
-            (true, _) => "it waits until one of its sockets is used (on_demand)",
-            (_, true) => "its turn to start has not come yet",
-            (_, false) => "it does not start with circus (autostart = False), and nobody has started it",
+            (true, _) => "it waits for a connection to one of its sockets (on_demand)",
+            (_, true) => "it waits for its turn to start",
+            (_, false) => "it does not start with circus (autostart = False), and no command has started it",
         };
         return format!("{name} is {shown}: {why}.");
     }
     let ago = duration(at(since, "ago").as_f64().unwrap_or(0.0));
     let because = cause(since).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let waits = if waits { " It waits until one of its sockets is used (on_demand)." } else { "" };
+    let waits = if waits { " It waits for a connection to one of its sockets (on_demand)." } else { "" };
     format!("{name} is {shown} since {} ({ago} ago){because}.{waits}", word(since, "at"))
 }
 
@@ -71,47 +70,52 @@ fn processes(reply: &Json) -> String {
         ("stopped", ..) => String::new(),
         (_, 0, 0) => " It has no process of its own.".into(),
         (_, running, wanted) => {
-            let reload = if at(reply, "reloading") == true { ", and a reload is under way" } else { "" };
-            format!(" {running} of {wanted} processes run{reload}.")
+            let reload = if at(reply, "reloading") == true { ", a reload is in progress" } else { "" };
+            format!(" {running} of {wanted} processes running{reload}.")
         }
     };
-    match number("restarts") {
-        0 => {}
-        1 => text.push_str(" A process was replaced once that had ended by itself."),
-        times => {
-            text.push_str(&format!(" Processes were replaced {times} times that had ended by themselves."))
-        }
+    if number("restarts") > 0 {
+        text.push_str(&format!(" Restarts after unexpected exits: {}.", number("restarts")));
     }
-    if let Some(fault) = at(reply, "fault").as_str().filter(|_| at(reply, "since").is_object()) {
-        text.push_str(&format!("\nIt does not run as it should: {}.", plain(fault)));
+    if at(reply, "since").is_object() && at(reply, "fault").is_string() {
+        text.push_str(&format!("\nProblem: {}.", problem(reply)));
     }
     text
 }
 
-/// What keeps a plugin from its work, and what comes next by itself.
+/// What is wrong, without the state, which stands before it.
+fn problem(reply: &Json) -> String {
+    let fault = word(reply, "fault");
+    let rest = fault.strip_prefix(word(reply, "state")).and_then(|rest| rest.strip_prefix(": "));
+    plain(rest.unwrap_or(fault))
+}
+
+/// What keeps a plugin from its work, and what happens next.
 fn plans(reply: &Json) -> String {
     let mut text = String::new();
     if let Some(trouble) = at(reply, "trouble").as_str() {
-        text.push_str(&format!("\nIt has trouble: {}.", plain(trouble)));
+        text.push_str(&format!("\nProblem: {}.", plain(trouble)));
     }
     if let Some(socket) = at(reply, "nonblocking").as_str() {
         let socket = plain(socket);
         text.push_str(&format!(
-            "\nIt gets [socket:{socket}], which does not block. A program that waits for connections in accept(2), as \
-             php-fpm, fcgiwrap and many a loop of one's own do, fails then: `blocking = True` in [socket:{socket}] \
-             helps."
+            "\nIt inherits [socket:{socket}], which is non-blocking. A program that waits for connections in accept(2), such \
+             as php-fpm, fcgiwrap or a simple loop, fails with that; set `blocking = True` in [socket:{socket}]."
         ));
     }
     if let Some(wait) = at(reply, "next_attempt").as_f64() {
-        text.push_str(&format!("\nThe next attempt is in {} s.", number::fixed(wait, 1)));
+        text.push_str(&format!("\nNext attempt in {} s.", number::fixed(wait, 1)));
     }
     if let Some(wait) = at(reply, "next_kill").as_f64() {
-        text.push_str(&format!("\nWhat has been asked to end gets SIGKILL in {} s.", number::fixed(wait, 1)));
+        text.push_str(&format!(
+            "\nProcesses that are being stopped get SIGKILL in {} s.",
+            number::fixed(wait, 1)
+        ));
     }
     let pids: Vec<String> = items(at(reply, "survivors")).map(Json::to_string).collect();
     if !pids.is_empty() {
         let processes = pids.join(", ");
-        text.push_str(&format!("\nSIGKILL did not end {processes}; nothing waits for that any more."));
+        text.push_str(&format!("\nSIGKILL did not stop {processes}; circus no longer waits."));
     }
     text
 }
@@ -125,14 +129,14 @@ fn happened(change: &Json) -> String {
     let reason = plain(word(change, "reason"));
     let what = match word(change, "what") {
         "ended" => process() + " " + &end(change),
-        "killed" => process() + " did not end when it was asked to, and got SIGKILL",
-        "survives" => process() + " was still there 2 s after SIGKILL; circus went on without it",
-        "ailing" => process() + " " + &reason + "; it was ended",
-        "too_old" => process() + " has reached its max_age and is replaced",
+        "killed" => process() + " did not stop in time and got SIGKILL",
+        "survives" => process() + " was still there 2 s after SIGKILL; circus no longer waits for it",
+        "ailing" => process() + " " + &reason + "; it was stopped",
+        "too_old" => process() + " reached its max_age and is replaced",
         "spawn_failed" => format!("a process could not be executed: {reason}"),
-        "reloading" => "a reload began".into(),
-        "reloaded" => "the reload was over".into(),
-        "not_reloaded" => format!("the reload was given up, the old processes stay: {reason}"),
+        "reloading" => "reload started".into(),
+        "reloaded" => "reload finished".into(),
+        "not_reloaded" => format!("reload abandoned, the old processes stay: {reason}"),
         "ordered" => return cause(change).unwrap_or_default() + &times(change),
         state => state.to_string(),
     };
@@ -152,15 +156,15 @@ fn end(change: &Json) -> String {
     let code = at(change, "exit_code").as_i64().unwrap_or(0);
     let after = number::fixed(at(change, "lived").as_f64().unwrap_or(0.0), 1);
     let how = match i32::try_from(code).unwrap_or(0) {
-        signal @ ..0 => format!("was ended by {}", signals::name(-signal)),
+        signal @ ..0 => format!("was killed by {}", signals::name(-signal)),
         code => format!("exited with code {code}"),
     };
     let meaning = match (at(change, "oom") == true, code) {
-        (true, ..0) => "; probably the kernel ended it because the memory was used up".into(),
-        (true, 0..) => "; probably the kernel ended what it ran because the memory was used up".into(),
+        (true, ..0) => "; probably the kernel killed it because memory ran out".into(),
+        (true, 0..) => "; probably the kernel killed its child because memory ran out".into(),
         (false, 129..=192) => {
             let signal = signals::name((code - 128) as i32);
-            format!("; shells say so when what they ran was ended by {signal}")
+            format!("; a shell reports so that its command was killed by {signal}")
         }
         (false, _) => meaning(code).into(),
     };
@@ -170,20 +174,18 @@ fn end(change: &Json) -> String {
 /// What an end means to somebody who does not know the numbers by heart.
 fn meaning(code: i64) -> &'static str {
     match code {
-        126 => "; shells say so when a file cannot be executed",
-        127 => "; shells say so when there is no such command",
-        -4 => "; it ran into an instruction that the processor does not know",
-        -6 => "; it gave up itself (abort)",
-        -7 | -11 => "; it used memory that it does not have, which is a fault of the program",
-        -8 => "; its arithmetic failed, a division by zero for example",
-        -9 => "; somebody has killed it: circus has not, unless by the command \"signal\"",
-        -13 => "; it wrote into a pipe or connection that nobody reads any more",
-        -1 | -2 | -3 | -15 => {
-            "; somebody has asked it to end: circus has not, unless by the command \"signal\""
-        }
-        -24 => "; it used up its processor time (rlimit_cpu)",
-        -25 => "; it wrote a file larger than it may (rlimit_fsize)",
-        -31 => "; it made a system call that is forbidden to it",
+        126 => "; a shell reports so that a file cannot be executed",
+        127 => "; a shell reports so that a command was not found",
+        -4 => "; it executed an illegal instruction",
+        -6 => "; it aborted itself",
+        -7 | -11 => "; it accessed invalid memory, a fault of the program",
+        -8 => "; an arithmetic error, such as a division by zero",
+        -9 => "; the signal did not come from circus, unless by the command \"signal\"",
+        -13 => "; it wrote to a pipe or connection that is closed at the other end",
+        -1 | -2 | -3 | -15 => "; the signal did not come from circus, unless by the command \"signal\"",
+        -24 => "; it exceeded its processor time (rlimit_cpu)",
+        -25 => "; it exceeded its file size limit (rlimit_fsize)",
+        -31 => "; it made a forbidden system call",
         _ => "",
     }
 }
@@ -195,15 +197,15 @@ fn cause(change: &Json) -> Option<String> {
         return Some(ordered(command, cause));
     }
     let text = match word(cause, "event") {
-        "boot" => "circus was started",
-        "signal" => "a signal to circus asked for it",
-        "on_demand" => "something came to one of its sockets (on_demand)",
-        "ended" => "its processes have ended and are not replaced",
+        "boot" => "circus started",
+        "signal" => "a signal to circus",
+        "on_demand" => "a connection to one of its sockets (on_demand)",
+        "ended" => "its processes have exited and are not replaced",
         "spawn_failed" => "its processes could not be executed",
-        "hook" => "a hook said no",
+        "hook" => "a hook refused",
         "unready" => "its processes did not become ready",
-        "requires" => "because of a watcher that it requires",
-        "critical" => "a critical watcher has ended, and circus with it",
+        "requires" => "a watcher that it requires has stopped",
+        "critical" => "a critical watcher has ended, so circus stops",
         _ => return None,
     };
     Some(text.into())
@@ -222,7 +224,7 @@ fn ordered(command: &str, cause: &Json) -> String {
     let by = match (client.is_empty(), id("pid")) {
         (false, Some(pid)) => format!(", given by \"{client}\" (pid {pid})"),
         (false, None) => format!(", given by \"{client}\""),
-        (true, Some(pid)) => format!(", given by process {pid}, which has ended"),
+        (true, Some(pid)) => format!(", given by process {pid}, which has exited"),
         (true, None) => String::new(),
     };
     format!("the command \"{command}\"{who}{by}")
@@ -242,7 +244,7 @@ mod tests {
         let at = |seconds: u32| format!("2026-11-23 06:51:{seconds:02}");
         let reply = json!({
             "name": "web", "state": "active", "running": 1, "wanted": 2, "restarts": 5,
-            "fault": "active: 1 of 2 processes run: a process ended within a second of its start, once",
+            "fault": "active: 1 of 2 processes running; exited within a second of starting, once",
             "since": {"at": at(1), "ago": 67.0, "cause": {"command": "start", "uid": 0, "user": "root",
                       "pid": 12, "client": "circusctl start web"}},
             "next_attempt": 4.25, "next_kill": null,
@@ -257,14 +259,14 @@ mod tests {
         });
         let expected = "\
 web is active since 2026-11-23 06:51:01 (1m07s ago): the command \"start\" of root (uid 0), given by \"circusctl start web\" (pid 12). \
-1 of 2 processes run. Processes were replaced 5 times that had ended by themselves.
-It does not run as it should: active: 1 of 2 processes run: a process ended within a second of its start, once.
-The next attempt is in 4.3 s.
-What has happened:
-  2026-11-23 06:51:01  active: circus was started
-  2026-11-23 06:51:02  process 20 (wid 1) was ended by SIGKILL after 0.3 s; probably the kernel ended it because the memory was used up (4 times in a row)
-  2026-11-23 06:51:03  the command \"incr\" of uid 7, given by process 13, which has ended
-Its last lines of output:
+1 of 2 processes running. Restarts after unexpected exits: 5.
+Problem: 1 of 2 processes running; exited within a second of starting, once.
+Next attempt in 4.3 s.
+History:
+  2026-11-23 06:51:01  active: circus started
+  2026-11-23 06:51:02  process 20 (wid 1) was killed by SIGKILL after 0.3 s; probably the kernel killed it because memory ran out (4 times in a row)
+  2026-11-23 06:51:03  the command \"incr\" of uid 7, given by process 13, which has exited
+Last lines of output:
   out of luck";
         assert_eq!(told(reply), expected);
     }
@@ -273,20 +275,23 @@ Its last lines of output:
     fn what_sigkill_did_not_end_and_what_was_never_ready_is_said() {
         let change = json!({"what": "survives", "pid": 20, "wid": 1});
         let text = happened(&change);
-        assert_eq!(text, "process 20 (wid 1) was still there 2 s after SIGKILL; circus went on without it");
+        assert_eq!(
+            text,
+            "process 20 (wid 1) was still there 2 s after SIGKILL; circus no longer waits for it"
+        );
         let text = told(json!({"name": "a", "state": "stopped", "survivors": [20, 21],
                                "since": {"at": "now", "cause": {"event": "unready"}}}));
         assert!(
             text.starts_with("a is stopped since now (0s ago): its processes did not become ready."),
             "{text}"
         );
-        assert!(text.contains("\nSIGKILL did not end 20, 21; "), "{text}");
+        assert!(text.contains("\nSIGKILL did not stop 20, 21; "), "{text}");
     }
 
     #[test]
     fn that_a_socket_does_not_block_may_be_the_cause() {
         let reply = |socket| json!({"name": "a", "state": "active", "since": {}, "nonblocking": socket});
-        assert!(told(reply(Json::from("web"))).contains("`blocking = True` in [socket:web] helps"));
+        assert!(told(reply(Json::from("web"))).contains("set `blocking = True` in [socket:web]"));
         assert!(!told(reply(Json::Null)).contains("blocking"));
     }
 
@@ -298,11 +303,8 @@ Its last lines of output:
             happened(&change)
         };
         let end = "process 2 (wid 1) exited with code 137 after 2.0 s; ";
-        assert_eq!(told(false), format!("{end}shells say so when what they ran was ended by SIGKILL"));
-        assert_eq!(
-            told(true),
-            format!("{end}probably the kernel ended what it ran because the memory was used up")
-        );
+        assert_eq!(told(false), format!("{end}a shell reports so that its command was killed by SIGKILL"));
+        assert_eq!(told(true), format!("{end}probably the kernel killed its child because memory ran out"));
     }
 
     #[test]
@@ -310,7 +312,7 @@ Its last lines of output:
         for code in [-9, -15] {
             let change = json!({"what": "ended", "pid": 20, "wid": 1, "exit_code": code, "lived": 2.0});
             let text = happened(&change);
-            assert!(text.ends_with(": circus has not, unless by the command \"signal\""), "{text}");
+            assert!(text.ends_with("did not come from circus, unless by the command \"signal\""), "{text}");
         }
     }
 
@@ -319,7 +321,7 @@ Its last lines of output:
         let changes: Vec<Json> =
             (0..32).map(|n| json!({"at": format!("at {n}"), "what": "active"})).collect();
         let text = told(json!({"name": "a", "state": "active", "since": {}, "changes": changes}));
-        assert!(text.contains("\nWhat has happened (--json tells 20 more):\n  at 20  active\n"), "{text}");
+        assert!(text.contains("\nHistory (--json shows 20 more):\n  at 20  active\n"), "{text}");
     }
 
     #[test]
@@ -327,11 +329,11 @@ Its last lines of output:
         let reply = |autostart, waits| json!({"name": "a", "state": "stopped", "autostart": autostart, "waits": waits, "since": null});
         assert_eq!(
             told(reply(false, false)),
-            "a is stopped: it does not start with circus (autostart = False), and nobody has started it."
+            "a is stopped: it does not start with circus (autostart = False), and no command has started it."
         );
         assert_eq!(
             told(reply(true, true)),
-            "a is stopped: it waits until one of its sockets is used (on_demand)."
+            "a is stopped: it waits for a connection to one of its sockets (on_demand)."
         );
         let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is no number", "since": null});
         assert_eq!(told(broken), "a is stopped: `window = soon` is no number.");

@@ -64,7 +64,7 @@ fn a_plugin_is_a_watcher_without_a_process() {
     );
     assert_eq!((circus.pids("plugin:stats").len(), circus.ctl_ok(&["numprocesses"]).as_str()), (0, "1"));
     let why = circus.ctl_ok(&["why", "plugin:stats"]);
-    assert!(why.ends_with(": circus was started. It has no process of its own."), "{why}");
+    assert!(why.ends_with(": circus started. It has no process of its own."), "{why}");
     let mut events = circus.listen(&["watcher.plugin:stats"]);
     circus.ctl_ok(&["restart", "plugin:stats", "--waiting"]);
     events.wait("watcher.plugin:stats.stop");
@@ -84,7 +84,7 @@ fn what_keeps_a_plugin_from_its_work_is_told_as_long_as_it_lasts() {
         Circus::start(&format!("{WEB}{}", plugin("looker", "resource_watcher.ResourceWatcher", rate)));
     circus.log.line("there is no watcher later to look at");
     let why = || circus.ctl_ok(&["why", "plugin:looker"]);
-    assert!(why().contains("\nIt has trouble: there is no watcher later to look at."), "{}", why());
+    assert!(why().contains("\nProblem: there is no watcher later to look at."), "{}", why());
     circus.ask("add", json!({"name": "later", "cmd": "sleep 1000"}));
     circus.log.line("there is a watcher later again");
     assert!(!why().contains("trouble"), "{}", why());

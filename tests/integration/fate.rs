@@ -352,7 +352,7 @@ fn pauses_can_be_set_while_circus_runs() {
     let circus = Circus::start("[watcher:w]\ncmd = false\nrespawn_delay = 600\nrespawn_delay_max = 600");
     let reason =
         |circus: &Circus| circus.ask("status", json!({"name": "w"}))["reason"].as_str().map(str::to_string);
-    let wanted = "a process ended within a second of its start, once";
+    let wanted = "exited within a second of starting, once";
     until("it has ended once", || (reason(&circus)? == wanted).then_some(()));
     circus.ask("set", json!({"name": "w", "options": {"respawn_delay": 0, "respawn_delay_max": 0}}));
     circus.ask("start", json!({"name": "w"}));

@@ -67,9 +67,9 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
         ended.map(|change| (change["oom"].as_bool(), change["times"].as_u64())).collect::<Vec<_>>()
     };
     assert_eq!(ends("eater"), [(Some(true), Some(2))], "{}", circus.log.text());
-    let told = "was ended by SIGKILL after ";
+    let told = "was killed by SIGKILL after ";
     let why = circus.ctl_ok(&["why", "eater"]);
-    assert!(why.contains(told) && why.contains("the memory was used up"), "{why}");
+    assert!(why.contains(told) && why.contains("memory ran out"), "{why}");
     assert!(circus.log.text().contains("probably because the memory was used up"));
 
     // A shell ends as the program that it ran, in its way.
@@ -77,7 +77,7 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
     circus.until_status("wrapped", "stopped");
     assert_eq!(ends("wrapped"), [(Some(true), Some(1))], "{}", circus.log.text());
     let why = circus.ctl_ok(&["why", "wrapped"]);
-    assert!(why.contains("exited with code 137") && why.contains("the memory was used up"), "{why}");
+    assert!(why.contains("exited with code 137") && why.contains("memory ran out"), "{why}");
 
     let pid = circus.pids("other")[0];
     circus::sys::signal::kill(pid, SIGKILL).expect("it runs");

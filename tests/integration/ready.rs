@@ -273,7 +273,7 @@ fn circus_asks_until_there_is_an_answer() {
     let refused = circus.ctl_refused(&["start", "never", "--waiting"]);
     assert!(refused.contains("'never' "), "{refused}");
     let why = circus.ctl_ok(&["why", "never"]);
-    assert!(why.contains("was not ready within 0.2 s: Connection refused; it was ended"), "{why}");
+    assert!(why.contains("was not ready within 0.2 s: Connection refused; it was stopped"), "{why}");
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn watchers_start_and_stop_in_the_order_of_what_they_depend_on() {
     events.wait("watcher.db.stop");
     assert_eq!(order(&events.topics(), ".stop"), ["app", "cache", "db"]);
     let why = circus.ctl_ok(&["why", "app"]);
-    assert!(why.contains("because of a watcher that it requires"), "{why}");
+    assert!(why.contains("a watcher that it requires has stopped"), "{why}");
     assert_eq!(circus.ctl_refused(&["stop", "nobody"]), "program nobody not found");
     circus.ask("start", json!({"name": "db"}));
     events.wait("watcher.app.start");

@@ -215,7 +215,7 @@ fn the_status_of_a_watcher_that_fails_has_its_last_lines() {
     });
     assert_eq!(reply["status"], "active");
     let reason = reply["reason"].as_str().expect("text");
-    assert!(reason.starts_with("a process ended within a second of its start"), "{reason}");
+    assert!(reason.starts_with("exited within a second of starting"), "{reason}");
     assert_eq!(reply["last_output"][0]["text"], "cannot open the database");
     assert_eq!(circus.ctl_ok(&["status", "w"]), "active", "scripts read one word");
     circus.ask("stop", json!({"name": "w", "waiting": true}));
@@ -239,7 +239,7 @@ fn on_a_terminal_status_shows_why_and_the_last_lines() {
     let shown = run(Command::new("script").args(["-qec", &ctl, "/dev/null"]));
     let lines: Vec<&str> = shown.out.lines().collect();
     assert!(lines[0].starts_with("w is failing (active) since "), "{shown:?}");
-    assert!(lines[1].contains("a process ended within a second of its start"), "{shown:?}");
+    assert!(lines[1].contains("exited within a second of starting"), "{shown:?}");
     assert!(lines.contains(&"  no database"), "{shown:?}");
 }
 

@@ -160,7 +160,7 @@ fn the_pauses_are_those_that_are_configured() {
     let at: Vec<f64> = world.spawns.windows(2).map(|pair| pair[1].0.since(pair[0].0) - 4.0).collect();
     let fits = |(pause, most): (&f64, f64)| (most * 0.75 - 0.01..=most + 0.01).contains(pause);
     assert!(at.len() >= 3 && at.iter().zip([2.0, 4.0, 8.0, 8.0]).all(fits), "{at:?}");
-    assert!(world.arbiter.find("bad").unwrap().failure().unwrap().contains("within 5 s of its start"));
+    assert!(world.arbiter.find("bad").unwrap().failure().unwrap().contains("within 5 s of starting"));
     world.scripts.insert("bad".into(), dies(6.0, 1));
     world.run(60.0);
     let last = world.spawns.windows(2).next_back().unwrap();

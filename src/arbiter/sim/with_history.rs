@@ -199,7 +199,7 @@ fn what_is_to_run_and_does_not_is_a_fault() {
     world.kill9(pid);
     world.run(0.05);
     let fault = faults(&world)[2].clone().unwrap();
-    assert!(fault.starts_with("active: 1 of 2 processes run: a process ended within a second"), "{fault}");
+    assert!(fault.starts_with("active: 1 of 2 processes running; exited within a second"), "{fault}");
 }
 
 #[test]

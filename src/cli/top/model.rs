@@ -225,7 +225,7 @@ pub(super) mod tests {
         json!({
             "circus": process(1, 0, 0.0, 1 << 20),
             "watchers": {
-                "web": {"status": "active", "since": 67.0, "restarts": 3, "wanted": 3, "fault": "active: 2 of 3 processes run",
+                "web": {"status": "active", "since": 67.0, "restarts": 3, "wanted": 3, "fault": "active: 2 of 3 processes running",
                         "processes": [process(11, 1, busy, 4 << 20), process(12, 2, busy / 2.0, 5 << 20)]},
                 "clock": {"status": "stopped", "since": null, "restarts": 0, "wanted": 1, "processes": []},
             },

@@ -286,7 +286,7 @@ mod tests {
         let mut screen = Screen::default();
         let lines = screen.draw(&model(), (30, 140));
         let shown = text(&lines);
-        assert!(shown[4].ends_with("9.0M  2 of 3 processes run"), "{}", shown[4]);
+        assert!(shown[4].ends_with("9.0M  2 of 3 processes running"), "{}", shown[4]);
         assert_eq!(shown[26].len(), shown[2].len(), "sockets end where watchers do");
         assert!(shown[29].ends_with("Enter output  w why"));
         let lines = screen.draw(&model(), (7, 80));
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(lines.len(), 9);
         assert_eq!(
             lines[3],
-            "web              active      1m07s         3   150.0     9.0M  2 of 3 processes run"
+            "web              active      1m07s         3   150.0     9.0M  2 of 3 processes running"
         );
     }
 

@@ -37,6 +37,7 @@ fn check(path: &str, as_json: bool) -> bool {
         let control = endpoint::check(&config.circus).ok().flatten();
         let control = control.map(|place| place.to_string()).unwrap_or_default();
         findings.extend(config::check::check(config, &control));
+        findings.extend(config::check::nothing_runs(config));
         let around = around(&environ, &cwd);
         findings.extend(system::check(config, &Disk, around));
         findings.extend(config::check::writable::check(config, &Disk, around, true));

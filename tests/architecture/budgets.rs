@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
     ("cli", 2_900),
-    ("config", 4_470),
+    ("config", 4_780),
     ("control", 2_550),
     ("host", 4_150),
     ("parts", 8_100),

@@ -1,5 +1,6 @@
 //! The programs that a watcher names, and the places where each is looked for.
 
+use super::command::is_for_a_shell;
 use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::join;
 use crate::config::model::{Names, WatcherConfig};
@@ -120,8 +121,9 @@ pub fn is_settled(text: &str) -> bool {
     expand::names(text).next().is_none()
 }
 
+/// The program of a command line. What only a shell could run is told of elsewhere.
 fn first(line: &str) -> Option<String> {
-    words::split(line).unwrap_or_default().into_iter().next()
+    words::split(line).unwrap_or_default().into_iter().next().filter(|word| !is_for_a_shell(word))
 }
 
 /// Where a program may be, unless that cannot be known.

@@ -9,6 +9,9 @@ pub mod programs;
 pub mod reach;
 mod sockets;
 pub mod suggest;
+pub mod usable;
+pub mod user;
+pub mod way;
 mod work;
 pub mod writable;
 

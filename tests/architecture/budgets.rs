@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
-    ("cli", 2_900),
-    ("config", 4_780),
+    ("cli", 2_960),
+    ("config", 5_050),
     ("control", 2_550),
     ("host", 4_150),
     ("parts", 8_100),

@@ -7,12 +7,17 @@ use crate::config::model::{Names, WatcherConfig};
 use crate::config::options::watcher;
 use crate::config::{expand, words};
 
-/// Programs whose first argument is a file of what they do, without the number of a version.
-const INTERPRETERS: &[&str] =
-    &["ash", "bash", "dash", "ksh", "lua", "node", "perl", "php", "python", "ruby", "sh", "zsh"];
-
-/// Options of theirs behind which stands something else.
-const WITHOUT_SCRIPT: &[&str] = &["-", "-S", "-W", "-X", "-c", "-e", "-m", "-o", "-r"];
+/// Programs that run a script: their names without the number of a version; the letters of options that have a value;
+/// of those that say what is run otherwise; and long options that have a value.
+const INTERPRETERS: &[(&str, &str, &str, &str)] = &[
+    ("ash bash dash ksh sh zsh", "oO", "cs", "--rcfile --init-file"),
+    ("lua", "el", "", ""),
+    ("node", "rC", "ep", "--require --import --loader --env-file --conditions"),
+    ("perl", "I", "eE", ""),
+    ("php", "cdtz", "rSBREmia", ""),
+    ("python", "WX", "cm", "--check-hash-based-pycs"),
+    ("ruby", "CIr", "eS", ""),
+];
 
 /// What circus is surrounded by.
 #[derive(Clone, Copy)]
@@ -35,7 +40,9 @@ pub struct Program<'a> {
     pub name: String,
     /// The first of these that exists is it.
     pub places: Vec<String>,
-    /// The PATH, and whose it is.
+    /// The directories in which programs are looked for.
+    pub dirs: Vec<String>,
+    /// The PATH that they are from, and whose it is.
     pub path: (String, &'static str),
     /// The user that it runs as; that of circus if there is none.
     pub user: Option<&'a str>,
@@ -61,7 +68,8 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
     let found = own.filter_map(|(key, name)| {
         let places = places(&name, &dirs, dir)?;
         let path = (path.to_string(), "the processes");
-        Some(Program { key: key.into(), name, places, path, user: options.uid.as_deref() })
+        let dirs = dirs.iter().map(|dir_of| join(dir.unwrap_or_default(), dir_of)).collect();
+        Some(Program { key: key.into(), name, places, dirs, path, user: options.uid.as_deref() })
     });
     let mut found: Vec<_> = found.collect();
     let path = around.environ.get("PATH").map_or(around.default_path, String::as_str);
@@ -70,7 +78,9 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
         let Some(program) = first(command).filter(|_| !is_python(command)) else { continue };
         let Some(places) = places(&program, &dirs, Some(around.cwd)) else { continue };
         let (key, path) = (format!("hooks.{name}"), (path.to_string(), "circus"));
-        found.push(Program { key, name: program, places, path, user: options.hooks_uid.as_deref() });
+        let (dirs, user) =
+            (dirs.iter().map(|dir| join(around.cwd, dir)).collect(), options.hooks_uid.as_deref());
+        found.push(Program { key, name: program, places, dirs, path, user });
     }
     found
 }
@@ -87,7 +97,8 @@ pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Progra
             dirs.iter().flat_map(|dir| [".py", "/__init__.py"].map(|end| join(dir, &(module.clone() + end))));
         let (key, path, user) =
             (format!("hooks.{name}"), (String::new(), ""), watcher.options.hooks_uid.as_deref());
-        found.push(Program { key, name: function.clone(), places: places.collect(), path, user });
+        let (places, dirs) = (places.collect(), Vec::new());
+        found.push(Program { key, name: function.clone(), places, dirs, path, user });
     }
     found
 }
@@ -100,20 +111,50 @@ pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
     let own = Some((watcher::cmd, own)).filter(|_| !options.shell && options.executable.is_none());
     let commands = watcher.commands().map(|(hook, command)| (hook.name(), command.to_string()));
     let found = own.into_iter().chain(commands).filter_map(|(key, command)| {
-        let name = script(&words::split(&command).ok()?)?;
-        let (places, path) = (vec![join(dir, &name)], (String::new(), ""));
-        Some(Program { key: key.into(), name, places, path, user: options.uid.as_deref() })
+        let words = words::split(&command).ok()?;
+        let name = script(&words)?;
+        // node finds what has one of these ends, too.
+        let ends: &[&str] = if interpreter(words.first()?) == "node" { &["", ".js", ".json"] } else { &[""] };
+        let places = ends.iter().map(|end| join(dir, &format!("{name}{end}"))).collect();
+        let (path, user) = ((String::new(), ""), options.uid.as_deref());
+        Some(Program { key: key.into(), name, places, dirs: Vec::new(), path, user })
     });
-    found.filter(|program| is_settled(&program.name)).collect()
+    found.filter(|program| is_settled(&program.name) && !is_for_a_shell(&program.name)).collect()
 }
 
 /// What an interpreter is to run, unless that stands in the command line itself or is a module.
 fn script(words: &[String]) -> Option<String> {
     let (program, rest) = words.split_first()?;
-    let name = program.rsplit('/').next()?.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let mut rest = rest.iter().filter(|_| INTERPRETERS.contains(&name));
-    let first = rest.find(|word| !word.starts_with('-') || WITHOUT_SCRIPT.contains(&word.as_str()))?;
-    (!first.starts_with('-')).then(|| first.clone())
+    let name = interpreter(program);
+    let (_, valued, others, long) =
+        INTERPRETERS.iter().find(|(names, ..)| names.split(' ').any(|one| one == name))?;
+    let mut rest = rest.iter();
+    while let Some(word) = rest.next() {
+        match word.strip_prefix('-') {
+            None => return Some(word.clone()),
+            Some("") => return None,
+            Some("-") => return rest.next().cloned(),
+            Some(letters) if !letters.starts_with('-') => {
+                let at = letters.find(|c| valued.contains(c) || others.contains(c));
+                let rest_of = at.and_then(|at| letters.get(at..));
+                if rest_of.is_some_and(|rest| rest.starts_with(|c| others.contains(c))) {
+                    return None;
+                }
+                if rest_of.is_some_and(|rest| rest.chars().count() == 1) {
+                    rest.next();
+                }
+            }
+            Some(_) if long.split(' ').any(|one| one == word) => drop(rest.next()),
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+/// The name of a program without the number of its version.
+fn interpreter(program: &str) -> &str {
+    let name = program.rsplit('/').next().unwrap_or_default();
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
 }
 
 /// Whether all variables in a text are known before a process is spawned.

@@ -1,6 +1,6 @@
 //! What beginners write, and what `circus check` says to it.
 
-use crate::common::{Dir, circus, run};
+use crate::common::{Circus, Dir, circus, run, until};
 use std::fs::{Permissions, create_dir, set_permissions, write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -45,4 +45,43 @@ fn what_beginners_write_is_told_with_its_line() {
             if wanted.is_empty() { said.is_empty() } else { said.len() == 1 && said[0].contains(wanted) };
         assert!(right, "{line}: {said:?}");
     }
+}
+
+#[test]
+fn a_program_that_goes_into_the_background_is_told_of() {
+    for (name, leave) in [("in its group", "sleep 1000 &"), ("in another session", "setsid sleep 1000 &")] {
+        let circus = Circus::start(&format!(
+            "[watcher:w]\ncmd = sh -c '{leave}'\n[watcher:job]\ncmd = sh -c 'exit 0'\n"
+        ));
+        circus.log.line("w: the program goes into the background: a process exited with code 0 at once");
+        let why = circus.ctl(&["why", "w"]);
+        assert!(
+            why.out.contains("keep it in the foreground, as with `daemon off;` (nginx)"),
+            "{name}: {}",
+            why.out
+        );
+        circus.log.line("job: process ");
+        assert_eq!(circus.log.count("job: the program"), 0);
+    }
+}
+
+#[test]
+fn a_reload_of_a_program_that_binds_its_own_port_is_told_of() {
+    let circus = Circus::start(
+        "[watcher:w]
+        cmd = sh -c 'mkdir {dir}/port || exit 1; trap : TERM; until test -e {dir}/go; do sleep 0.01; done; rmdir {dir}/port'
+        graceful_timeout = 1000
+        ",
+    );
+    until("the first process has its port", || circus.dir.path("port").exists().then_some(()));
+    let reply = circus.call("reload", serde_json::json!({"name": "w"}));
+    assert_eq!(reply["status"], "ok");
+    circus.log.line("w: a new process ended at once while an old one was running");
+    let why = circus.ctl(&["why", "w"]);
+    assert!(
+        why.out.contains("reload with `--sequential`, let circus bind it by a [socket:NAME]"),
+        "{}",
+        why.out
+    );
+    circus.dir.write("go", "");
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
-mod background;
+pub mod background;
 mod command;
 mod plugins;
 pub mod programs;
@@ -212,10 +212,13 @@ impl Checker {
 
     /// A command line that circus itself runs. What is `whole` begins with a program.
     fn command_line(&mut self, place: (&Origins, &str), text: &str, is_whole: bool) {
-        if let Err(why) = words::split(text) {
-            self.error(place, format!("`{}` cannot be split into words: {why}", shorten(place.1)));
+        match words::split(text) {
+            Err(_) if text.ends_with('\\') => self.error(place, command::BACKSLASH.into()),
+            Err(why) => {
+                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(place.1)));
+            }
+            Ok(_) => self.shell_syntax(place, text, is_whole),
         }
-        self.shell_syntax(place, text, is_whole);
     }
 
     /// Variables that nobody will know. Those of the environment have been looked at while reading.

@@ -3,11 +3,11 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
-use crate::config::check::Checker;
 use crate::config::check::programs::{Around, Program, is_settled, programs, scripts};
 use crate::config::check::usable;
 use crate::config::check::user::User;
 use crate::config::check::way::follow;
+use crate::config::check::{Checker, background};
 use crate::config::grants::grants;
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
@@ -236,7 +236,12 @@ impl System<'_> {
             let shown = if is_path { excerpt(&places.concat()) } else { shorten(name) };
             let where_to =
                 if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(path)) };
-            self.found.error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}"));
+            let quotes = if name.contains(' ') { ": quotes make one word of it; leave them out" } else { "" };
+            self.found
+                .error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}{quotes}"));
+        }
+        if let Some(why) = background::by_its_file(&watcher.options, self.files) {
+            self.found.warn((&watcher.origins, watcher::cmd), why);
         }
         for script in dir.map(|dir| scripts(watcher, dir)).unwrap_or_default() {
             if let Some(why) = usable::script(&script, self.files, user) {
@@ -283,7 +288,10 @@ impl System<'_> {
                 place,
                 match exists {
                     true => format!("`{dir}` is no directory"),
-                    false => format!("the directory `{dir}` does not exist"),
+                    false if dir.contains("/~") => {
+                    format!("the directory `{dir}` does not exist: write the whole path, `~` stands for nothing here")
+                }
+                false => format!("the directory `{dir}` does not exist"),
                 },
             );
         }

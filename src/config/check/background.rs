@@ -1,10 +1,10 @@
 //! Programs that go into the background by themselves, so that circus takes the first process's end for theirs.
 
 use super::Checker;
-use crate::config::ini::shorten;
+use crate::config::ini::{excerpt, shorten};
 use crate::config::model::WatcherConfig;
-use crate::config::options::watcher;
-use crate::config::words;
+use crate::config::options::{WatcherOptions, watcher};
+use crate::config::{Files, text, words};
 
 /// When a program goes into the background.
 enum When {
@@ -60,13 +60,38 @@ impl Checker {
             let what = "the `&` at the end puts the program into the background, and the shell ends at once";
             return self.warn(place, format!("{what}: {TAKEN_FOR_ITS_END}; leave that out"));
         }
-        let split = [words::split(text), words::split(&options.args)];
-        let words: Vec<String> = split.into_iter().flatten().flatten().collect();
-        if let Some(message) = problem(&words) {
+        if let Some(message) = problem(&all_words(options)) {
             self.warn(place, message);
         }
     }
 }
+
+/// The same of an nginx whose command line names its configuration: that has the last word, if it can be read.
+pub fn by_its_file(options: &WatcherOptions, files: &dyn Files) -> Option<String> {
+    let words = all_words(options);
+    let (at, name) = program(&words).filter(|(_, name)| *name == "nginx")?;
+    let rest = words.get(at + 1..)?;
+    let file =
+        rest.get(rest.iter().position(|word| word == "-c")? + 1).filter(|file| file.starts_with('/'))?;
+    let text = text::from_bytes(&files.read(file).ok()?);
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    let mut settings = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    if rest.iter().any(|word| word.contains(OFF)) || settings.any(|line| line.contains(OFF)) {
+        return None;
+    }
+    let file = excerpt(file);
+    Some(format!(
+        "`{name}` goes into the background unless `{file}` says `daemon off;`, and {TAKEN_FOR_ITS_END}: add it"
+    ))
+}
+
+/// The words of `cmd` and `args`, as far as they can be told apart.
+fn all_words(options: &WatcherOptions) -> Vec<String> {
+    [words::split(&options.cmd), words::split(&options.args)].into_iter().flatten().flatten().collect()
+}
+
+/// What keeps nginx in the foreground.
+const OFF: &str = "daemon off";
 
 const TAKEN_FOR_ITS_END: &str = "circus takes that for its end and starts it again and again";
 
@@ -133,9 +158,30 @@ fn is_among(words: &[String], flag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::memory::Memory;
 
     fn found(line: &str) -> Option<String> {
         problem(&words::split(line).unwrap())
+    }
+
+    #[test]
+    fn the_file_of_nginx_says_where_it_runs() {
+        let said = |args: &str, text: &str| {
+            let options = WatcherOptions {
+                cmd: "/usr/sbin/nginx".into(),
+                args: args.into(),
+                ..WatcherOptions::default()
+            };
+            by_its_file(&options, &Memory::new(&[("/n", text)]))
+        };
+        let wanted = "`nginx` goes into the background unless `/n` says `daemon off;`, and circus takes";
+        for text in ["", "user x;\n#daemon off;\n", "daemon on;"] {
+            assert!(said("-c /n", text).is_some_and(|said| said.starts_with(wanted)), "{text}");
+        }
+        assert_eq!(said("-c /n", "user x;\n  daemon   off;\n"), None);
+        assert_eq!(said("-c /none", ""), None);
+        assert_eq!(said("-c /n -g 'daemon off;'", ""), None);
+        assert_eq!(said("", ""), None);
     }
 
     #[test]

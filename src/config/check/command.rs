@@ -18,6 +18,9 @@ const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "ssh", "su", "zsh"
 /// Programs whose options have files behind them, and no patterns of their own.
 const TAKE_FILES: &[&str] = &["cat", "chmod", "chown", "cp", "head", "ls", "mv", "rm", "tail"];
 
+/// So many dollars of a word are looked at.
+const MOST_VARIABLES: usize = 100;
+
 /// A word of a command line.
 #[derive(Default)]
 struct Word {
@@ -28,6 +31,10 @@ struct Word {
 
 /// What stands for a quoted text.
 const QUOTED: char = '\0';
+
+/// What to say of a backslash at the end of a line.
+pub const BACKSLASH: &str =
+    "a backslash at the end of a line does not continue it: leave it out, and indent the next line";
 
 const NO_SHELL: &str = "no shell runs this command line, so";
 const USE_SHELL: &str = "write `sh -c '...'` around it, or `shell = True` in a watcher";
@@ -50,11 +57,7 @@ fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {
     let words = words(text);
     let error = |message| Some((Severity::Error, message));
     if text.contains("\\\n") {
-        return error(
-            "a backslash at the end of a line puts an end of line into the command: leave it out, an indented line \
-             continues the value anyway"
-                .into(),
-        );
+        return error(BACKSLASH.into());
     }
     if let Some(word) = words.first().filter(|_| is_whole)
         && let Some(message) = at_the_beginning(&word.bare, &word.whole)
@@ -69,6 +72,11 @@ fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {
         let is_value = before.starts_with('-') && !takes_files;
         if bare.starts_with('#') && !is_value {
             break; // it is told of while reading
+        }
+        if bare == "&" && n + 1 == words.len() {
+            return error(format!(
+                "{NO_SHELL} `&` is an argument of the program: leave it out, circus does not wait for the program"
+            ));
         }
         if is_operator(bare) {
             return error(format!("{NO_SHELL} `{shown}` is an argument of the program: {USE_SHELL}"));
@@ -140,7 +148,7 @@ fn expanded_by_shells(bare: &str, is_value: bool, shown: &str) -> Option<String>
 
 /// The first variable of shells in a word; circus's own begin with a bracket.
 fn variable(bare: &str) -> Option<&str> {
-    bare.match_indices('$').find_map(|(at, _)| {
+    bare.match_indices('$').take(MOST_VARIABLES).find_map(|(at, _)| {
         let rest = bare.get(at + 1..)?;
         let (name, is_closed) = match rest.strip_prefix('{') {
             Some(rest) => rest.split_once('}').map(|(name, _)| (name, true))?,
@@ -231,7 +239,6 @@ mod tests {
             ("a 2>&1", "2>&1"),
             ("a 2> x", "2>"),
             ("a < x", "<"),
-            ("a &", "&"),
             ("a x&", "x&"),
             ("a && b", "&&"),
             ("a || b", "||"),
@@ -243,6 +250,10 @@ mod tests {
         ] {
             one(text, &argument.replace('X', word));
         }
+        one(
+            "a &",
+            "error no shell runs this command line, so `&` is an argument of the program: leave it out",
+        );
         one("a | # b", &argument.replace('X', "|"));
         let passed = "warning no shell runs this command line, so `X` is passed as it is";
         for (text, word, rest) in [
@@ -282,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_backslash_does_not_continue_a_line() {
-        one("a \\\n--x", "error a backslash at the end of a line puts an end of line into the command");
+        one("a \\\n--x", "error a backslash at the end of a line does not continue it: leave it out");
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl Checker {
                 format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
             self.error((origins, socket::path), message);
         }
-        if let Some((host, port)) = options.host.rsplit_once(':').filter(|_| !is_unix)
+        if let Some((host, port)) =
+            options.host.trim_start_matches("http://").rsplit_once(':').filter(|_| !is_unix)
             && let Ok(port) = port.parse::<u16>()
             && (!host.contains(':') || host.starts_with('['))
         {

@@ -74,6 +74,7 @@ fn a_file_in_which_nothing_runs_is_told_of() {
 #[test]
 fn commands_for_a_shell_or_the_background_are_told_of() {
     one("[watcher:a]\ncmd = x | y", "2 error no shell runs this command line, so `|` is an argument");
+    one("[watcher:a]\ncmd = x \\", "2 error a backslash at the end of a line does not continue it");
     one("[watcher:a]\ncmd = x\nargs = > y", "3 error no shell runs this command line, so `>` is an argument");
     one(
         "[watcher:a]\ncmd = x\nstop_command = kill $PID",
@@ -157,6 +158,10 @@ fn sockets_plugins_and_the_endpoint_are_looked_at() {
     one(
         "[socket:a]\nhost = :80",
         "2 error the host has a port in it: write `host = 0.0.0.0` and `port = 80`",
+    );
+    one(
+        "[socket:a]\nhost = http://x:80",
+        "2 error the host has a port in it: write `host = x` and `port = 80`",
     );
     assert_eq!(found("[socket:a]\nhost = ::1\nfamily = AF_INET6").len(), 0);
     one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");

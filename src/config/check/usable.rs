@@ -56,7 +56,7 @@ pub fn out_of_reach(place: &str, found: &Found, user: &User, (bit, verb): (u32, 
     }
     let mode = found.owned.mode & 0o777;
     let may = user.may(&found.owned, bit);
-    (!may).then(|| format!("the user `{name}` may not {verb} `{shown}`, which has mode {mode:03o}: chmod it"))
+    (!may).then(|| format!("the user `{name}` may not {verb} `{shown}`, which has mode {mode:03o}: chmod it, or choose another"))
 }
 
 fn of_file(

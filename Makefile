@@ -26,7 +26,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri
+.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri audit
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -115,6 +115,10 @@ miri: ## for those who have it (rustup +nightly component add miri): the tests o
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --target-dir $(target)/miri --lib -- \
 	    config::text config::words config::grants
 
+# It fetches the list of known weaknesses.
+audit: ## for those who have it (cargo install cargo-deny): known weaknesses, licences and sources of all crates, by deny.toml
+	$(CARGO) deny --locked check
+
 # The number of steps is reached by as many lives as it takes, from seed 1 on, or from FIRST on.
 STEPS ?= 10000000
 FIRST ?= 1
@@ -123,8 +127,8 @@ sim-long: ## play random lives of the arbiter for STEPS=N steps of each kind; se
 	CIRCUS_SIM_SEED=$(FIRST) CIRCUS_SIM_STEPS=$(STEPS) RUST_BACKTRACE=0 \
 	    $(CARGO) test --profile fuzz --lib arbiter::sim -- --nocapture the_rules the_model
 
-mutants: ## put deliberate faults into a copy of the arbiter, one after the other: its random lives have to find each
-	$(CARGO) test --test mutants -- --nocapture
+mutants: ## put deliberate faults into a copy of the arbiter: its random lives have to find each; some alone: ONLY=WORD
+	CIRCUS_MUTANTS="$(ONLY)" $(CARGO) test --test mutants -- --nocapture
 
 faults: build setup ## let every system call fail, one time after the other; writes tests/faults/table.md (half an hour)
 	$(venv)/bin/python -B tests/faults/run.py --all

@@ -69,10 +69,10 @@ _circus_options() {
     ctl-signal) _circus_words --children --recursive ;;
     ctl-start) _circus_words --match --waiting ;;
     ctl-stats) _circus_words --extended ;;
-    ctl-status) _circus_words --check ;;
+    ctl-status) _circus_words --check --details ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
-    ctl-) _circus_words --endpoint --token-file --timeout --json --prettify --ssh --ssh_keyfile --help --version ;;
+    ctl-) _circus_words --endpoint --token-file --timeout --no-wait --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
     top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;

@@ -7,6 +7,9 @@
 
 use std::cmp::Ordering;
 
+/// The room for so many times four entries is not worth giving back.
+const FEW: usize = 8;
+
 /// A map from `K` to `V`, sorted by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sorted<K, V>(Vec<(K, V)>);
@@ -88,6 +91,13 @@ impl<K: Ord, V> Sorted<K, V> {
     {
         let at = self.find(key).ok()?;
         Some(self.0.remove(at).1)
+    }
+
+    /// Gives back the room that was needed once, if that is much beside what is needed now.
+    pub fn tidy(&mut self) {
+        if self.0.capacity() / 4 > self.0.len().max(FEW) {
+            self.0.shrink_to(self.0.len() * 2);
+        }
     }
 
     /// Takes out the entry of the lowest key.
@@ -252,6 +262,22 @@ mod tests {
         map.retain(|_, value| *value != 3);
         assert_eq!((map.remove("a"), map.remove("a")), (Some(1), None));
         assert_eq!(map.into_iter().map(|(k, _)| k).collect::<Vec<_>>(), ["b", "d"]);
+    }
+
+    #[test]
+    fn room_that_was_needed_once_is_given_back() {
+        let mut map: Sorted<u32, u32> = (0..5000).map(|n| (n, n)).collect();
+        map.retain(|n, _| *n < 20);
+        map.tidy();
+        assert!((20..=80).contains(&map.0.capacity()), "{}", map.0.capacity());
+        assert!(map.iter().eq((0..20).map(|n| (n, n)).collect::<Sorted<u32, u32>>().iter()));
+        let before = map.0.capacity();
+        for n in 0..20 {
+            map.remove(&n);
+            map.tidy();
+            map.insert(n, n);
+        }
+        assert_eq!(map.0.capacity(), before, "one that comes and goes moves nothing");
     }
 
     #[test]

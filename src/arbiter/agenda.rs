@@ -62,7 +62,7 @@ impl Watcher {
     }
 
     fn give_back(&mut self, now: Time, seconds: f64) {
-        for process in self.processes.values_mut() {
+        for process in self.processes.each_mut() {
             process.give_back(seconds);
             if let Some(liveness) = &mut process.liveness {
                 liveness.heard = now;

@@ -98,13 +98,15 @@ impl Watcher {
 
     /// A process has told something of itself.
     pub(super) fn noticed(&mut self, wid: u32, notice: Notice, cx: &mut Cx) {
+        let is_up = self.is_up();
         let Some(process) = self.processes.get_mut(wid) else { return };
         let runs = process.runs();
         let Some(liveness) = process.liveness.as_mut().filter(|_| runs) else { return };
         match notice {
             Notice::Ready if liveness.ready.is_none() => self.became_ready(wid, cx),
             Notice::Alive => liveness.heard = cx.now,
-            Notice::Trigger if liveness.watchdog.is_some() => {
+            // One that is to be stopped ends soon anyway, after before_stop and those that depend on it.
+            Notice::Trigger if liveness.watchdog.is_some() && is_up => {
                 let why = "says that it is not well (WATCHDOG=trigger)".into();
                 self.fail_process(wid, HealthFailure::Silent, why, cx);
             }

@@ -61,7 +61,7 @@ mod run;
 mod shutdown;
 mod spawning;
 mod startup;
-mod status;
+pub mod status;
 mod stop;
 pub mod time;
 mod waiters;
@@ -228,7 +228,7 @@ impl Arbiter {
                 }
             }
             Event::NeverRan { pid, reason, shortage } => {
-                let not_run = NotRun { reason: reason.into(), shortage };
+                let not_run = Box::new(NotRun { reason: reason.into(), shortage });
                 self.process_mut(pid).into_iter().for_each(|process| process.not_run = Some(not_run.clone()));
             }
             Event::OutOfMemory { pid } => self.process_mut(pid).into_iter().for_each(|p| p.oom = true),

@@ -6,7 +6,6 @@ use super::time::Time;
 use super::{Pid, Whom};
 use crate::signals;
 pub use crate::signals::Exit;
-use crate::sorted::Sorted;
 
 impl Exit {
     /// As Circus publishes it: the code, or the signal's number below zero.
@@ -96,8 +95,10 @@ pub struct Process {
     /// Which start or reload of the watcher it belongs to.
     pub generation: u32,
     fate: Fate,
+    /// The stop_signal that has asked it to end already.
+    pub(super) had_stop_signal: Option<i32>,
     /// How it has ended, and what becomes of the rest of its group: it is a zombie about to be reaped.
-    end: Option<(Exit, Fate)>,
+    end: Option<Box<(Exit, Fate)>>,
     /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.
     holds_slot: bool,
     /// What happened in its slot before it.
@@ -107,7 +108,7 @@ pub struct Process {
     /// The kernel has probably ended it for want of memory.
     pub oom: bool,
     /// It has ended before it became its program.
-    pub(super) not_run: Option<NotRun>,
+    pub(super) not_run: Option<Box<NotRun>>,
     /// What is ended together with it; `None`: nothing.
     pub followers: Option<Whom>,
     /// How it does its work, if that is looked after.
@@ -127,12 +128,12 @@ impl Process {
 
     /// How it has ended, if it has.
     pub fn exit(&self) -> Option<Exit> {
-        self.end.map(|(exit, _)| exit)
+        self.end.as_ref().map(|end| end.0)
     }
 
     /// What becomes of the rest of its group.
     pub(super) fn rest(&self) -> Fate {
-        self.end.map_or(Fate::Left, |(_, rest)| rest)
+        self.end.as_ref().map_or(Fate::Left, |end| end.1)
     }
 
     /// Its fate, as long as it has not ended.
@@ -163,7 +164,10 @@ impl Process {
 /// The processes of a watcher, by wid. Of thousands, it is known at once how many run, and that none has a deadline.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    table: Sorted<u32, Process>,
+    /// That with wid 1 first, and so on. A new one gets the lowest number that is free, so there are few gaps, and none
+    /// has to move when one in the midst of thousands ends.
+    table: Vec<Option<Process>>,
+    len: usize,
     running: usize,
     holding: usize,
     /// No number from 1 up to this is free.
@@ -174,12 +178,12 @@ pub(super) struct Processes {
 
 impl Processes {
     pub(super) fn with_capacity(most: usize) -> Processes {
-        Processes { table: Sorted::with_capacity(most), ..Processes::default() }
+        Processes { table: Vec::with_capacity(most), ..Processes::default() }
     }
 
     /// Those that may have a deadline: all, or none.
     pub(super) fn timed(&self) -> impl Iterator<Item = &Process> {
-        let any = self.timed || self.running < self.table.len();
+        let any = self.timed || self.running < self.len;
         self.values().take(if any { usize::MAX } else { 0 })
     }
 
@@ -194,20 +198,25 @@ impl Processes {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.len
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len == 0
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Process> {
-        self.table.values()
+        self.table.iter().flatten()
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Process> {
         self.timed = true; // any of them may get a deadline
-        self.table.values_mut()
+        self.each_mut()
+    }
+
+    /// To change what has nothing to do with whether they have a deadline.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.table.iter_mut().flatten()
     }
 
     /// Those that run and were not asked to end.
@@ -216,16 +225,16 @@ impl Processes {
     }
 
     pub(super) fn get(&self, wid: u32) -> Option<&Process> {
-        self.table.get(&wid)
+        self.table.get(usize::try_from(wid).ok()?.checked_sub(1)?)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, wid: u32) -> Option<&mut Process> {
-        self.table.get_mut(&wid)
+        place_of(&mut self.table, wid)?.as_mut()
     }
 
     /// The lowest number that is free.
     pub(super) fn free_wid(&mut self) -> u32 {
-        let free = (self.taken_wids + 1..).find(|wid| !self.table.contains_key(wid)).unwrap_or(u32::MAX);
+        let free = (self.taken_wids + 1..).find(|wid| self.get(*wid).is_none()).unwrap_or(u32::MAX);
         self.taken_wids = free - 1;
         free
     }
@@ -234,11 +243,20 @@ impl Processes {
         self.running += usize::from(process.runs());
         self.holding += usize::from(process.holds_slot);
         self.timed |= process.expires.is_some() || process.liveness.is_some();
-        self.table.insert(process.wid, process);
+        self.len += 1;
+        let wid = process.wid;
+        self.table.resize_with(self.table.len().max(wid as usize), || None);
+        if let Some(place) = place_of(&mut self.table, wid) {
+            *place = Some(process);
+        }
     }
 
     pub(super) fn remove(&mut self, wid: u32) -> Option<Process> {
-        let process = self.table.remove(&wid)?;
+        let process = place_of(&mut self.table, wid)?.take()?;
+        self.len -= 1;
+        while let Some(None) = self.table.last() {
+            self.table.pop();
+        }
         self.taken_wids = self.taken_wids.min(wid.saturating_sub(1));
         self.running -= usize::from(process.runs());
         self.holding -= usize::from(process.holds_slot);
@@ -247,7 +265,7 @@ impl Processes {
 
     /// A process is asked to end, or killed.
     pub(super) fn set_fate(&mut self, wid: u32, fate: Fate) {
-        if let Some(process) = self.table.get_mut(&wid) {
+        if let Some(Some(process)) = place_of(&mut self.table, wid) {
             self.running -= usize::from(process.runs());
             process.fate = fate;
         }
@@ -255,18 +273,23 @@ impl Processes {
 
     /// A process has ended; what becomes of the rest of its group.
     pub(super) fn set_end(&mut self, wid: u32, exit: Exit, rest: Fate) {
-        if let Some(process) = self.table.get_mut(&wid) {
+        if let Some(Some(process)) = place_of(&mut self.table, wid) {
             self.running -= usize::from(process.runs());
-            process.end = Some((exit, rest));
+            process.end = Some(Box::new((exit, rest)));
         }
     }
 
     /// The slot of a process is free from now on.
     pub(super) fn release_slot(&mut self, wid: u32) {
-        if let Some(process) = self.table.get_mut(&wid) {
+        if let Some(Some(process)) = place_of(&mut self.table, wid) {
             self.holding -= usize::from(std::mem::take(&mut process.holds_slot));
         }
     }
+}
+
+/// Where the process with this wid stands.
+fn place_of(table: &mut [Option<Process>], wid: u32) -> Option<&mut Option<Process>> {
+    table.get_mut(usize::try_from(wid).ok()?.checked_sub(1)?)
 }
 
 /// Members of the group of a process that has ended.
@@ -276,4 +299,37 @@ pub struct Remnant {
     pub pgid: Pid,
     /// What becomes of it.
     pub fate: Fate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_free_number_is_given_again() {
+        let mut processes = Processes::default();
+        for pid in 11..=13 {
+            let wid = processes.free_wid();
+            processes.insert(Process::new(wid, pid, Time(0)));
+        }
+        assert_eq!(processes.remove(2).map(|process| process.pid), Some(12));
+        assert!(processes.get(2).is_none() && processes.remove(2).is_none());
+        assert_eq!((processes.len(), processes.free_wid()), (2, 2));
+        assert_eq!(processes.values().map(|process| process.wid).collect::<Vec<_>>(), [1, 3]);
+        processes.remove(3);
+        processes.insert(Process::new(2, 14, Time(0)));
+        assert_eq!((processes.len(), processes.free_wid()), (2, 3));
+        processes.remove(1);
+        processes.remove(2);
+        assert!(processes.is_empty() && processes.values().next().is_none());
+    }
+
+    #[test]
+    fn time_that_is_given_back_makes_no_deadlines() {
+        let mut processes = Processes::default();
+        processes.insert(Process::new(1, 11, Time(0)));
+        processes.each_mut().for_each(|process| process.give_back(1.0));
+        assert_eq!(processes.timed().count(), 0);
+        assert_eq!((processes.values_mut().count(), processes.timed().count()), (1, 1));
+    }
 }

@@ -218,6 +218,25 @@ pub enum Question {
     Metrics,
 }
 
+impl Question {
+    /// Whether it takes a look at all processes, which may be thousands, in a build that looks at them.
+    pub fn looks_at_processes(&self) -> bool {
+        let looks = match self {
+            Question::Stats { .. } | Question::Dstats | Question::Metrics => true,
+            Question::Status { details, .. } => *details,
+            Question::List(_)
+            | Question::Why(_)
+            | Question::Numprocesses(_)
+            | Question::Numwatchers
+            | Question::Get { .. }
+            | Question::Options(_)
+            | Question::Globaloptions(_)
+            | Question::Listsockets => false,
+        };
+        looks && cfg!(feature = "stats")
+    }
+}
+
 /// Circus's error numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -10,6 +10,7 @@ mod model;
 mod on_demand;
 mod orders;
 mod passing;
+mod patience;
 mod plan;
 mod promises;
 mod proven;
@@ -109,6 +110,7 @@ type HookScript = (Option<f64>, Answer);
 #[derive(Debug)]
 struct Hooked {
     watcher: WatcherId,
+    hook: Hook,
     ends: Option<Time>,
     answer: Answer,
 }
@@ -118,6 +120,8 @@ struct World {
     now: Time,
     /// By name of the watcher, or that and its args; GOOD when missing.
     scripts: BTreeMap<String, Script>,
+    /// What every other process does instead.
+    others: BTreeMap<String, Script>,
     procs: BTreeMap<Pid, Proc>,
     groups: BTreeSet<Pid>,
     /// When the rest of a group that was asked to end does so.
@@ -159,6 +163,7 @@ struct World {
     /// There are no sockets to look at.
     no_sockets: bool,
     promises: promises::Promises,
+    patience: patience::Patience,
     /// How many events have come from outside; the rules were checked after each.
     steps: u64,
     /// All that has happened.
@@ -182,6 +187,7 @@ impl World {
             excused: BTreeSet::new(),
             now: Time(1_000_000_000),
             scripts: BTreeMap::new(),
+            others: BTreeMap::new(),
             procs: BTreeMap::new(),
             groups: BTreeSet::new(),
             heeding: BTreeMap::new(),
@@ -207,6 +213,7 @@ impl World {
             looked_at: BTreeSet::new(),
             no_sockets: false,
             promises: promises::Promises::default(),
+            patience: patience::Patience::default(),
             steps: 0,
             trace: trace::Trace::default(),
         }
@@ -232,16 +239,19 @@ impl World {
             let mut actions = Vec::new();
             self.trace.event(self.now, &event);
             self.note_event(&event);
+            self.listen(&event);
             self.arbiter.handle(self.now, event, &mut actions);
             for action in actions {
                 self.trace.action(&action);
                 self.promise(&action);
+                self.wait_for(&action);
                 self.perform(action, &mut events);
             }
         }
         self.steps += 1;
         self.check();
         self.check_promises();
+        self.check_silence();
     }
 
     fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
@@ -343,7 +353,9 @@ impl World {
         assert!(watcher.processes().all(|p| p.wid != wid), "wid {wid} is taken");
         let (name, mode) = (watcher.config.name.clone(), watcher.making().options.kill_mode.clone());
         let with_args = format!("{name} {}", watcher.making().options.args);
-        let script = self.scripts.get(&with_args).or(self.scripts.get(&name)).copied().unwrap_or(GOOD);
+        let other = self.others.get(&name).filter(|_| self.spawns.len() % 2 == 1);
+        let script = other.or(self.scripts.get(&with_args)).or(self.scripts.get(&name));
+        let script = script.copied().unwrap_or(GOOD);
         self.spawns.push((self.now, name));
         if script.broken && !script.late {
             self.note_end(id, None, script.shortage);
@@ -361,6 +373,7 @@ impl World {
         let speaks = script.ready.map(|s| (self.now.plus(s), Notice::Ready));
         self.modes.insert(pid, (id, mode));
         self.note_birth(pid);
+        self.look_after(pid);
         self.procs.insert(pid, Proc { script, ends, zombie: false, speaks });
         if script.leaves {
             self.groups.insert(pid);
@@ -384,7 +397,8 @@ impl World {
         let (after, answer) = script.cloned().unwrap_or((Some(0.0), Answer::Yes));
         let ends = after.map(|seconds| self.now.plus(seconds));
         self.called.push((hook, about));
-        let before = self.hooks.insert(id, Hooked { watcher, ends, answer });
+        self.give_time(id, watcher, hook);
+        let before = self.hooks.insert(id, Hooked { watcher, hook, ends, answer });
         assert!(before.is_none(), "{id:?} runs already");
     }
 

@@ -1,10 +1,16 @@
 //! How a watcher fares: whether it runs as it should, since when, and what comes next.
 
 use super::Pid;
-use super::history::{History, Standing};
+use super::exit_policy::succeeded;
+use super::history::{Cause, Change, History, Standing, What};
 use super::process::Process;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
+
+/// How a watcher fares: `failing` tries again after a pause, `failed` has given up or ended badly, `waiting` starts
+/// when its turn, what it depends on or a connection comes, `done` has ended as it should.
+pub const CONDITIONS: [&str; 8] =
+    ["starting", "active", "stopping", "stopped", "waiting", "failing", "failed", "done"];
 
 impl Watcher {
     /// What has happened to it.
@@ -65,6 +71,35 @@ impl Watcher {
     /// Its processes that SIGKILL did not end.
     pub fn survivors(&self) -> &[Pid] {
         &self.left.survivors
+    }
+
+    /// Its state in a word of [`CONDITIONS`], which tells apart what Circus's four states do not.
+    pub fn condition(&self) -> &'static str {
+        let waits = self.prerequisites.dependency.waits.is_some() && self.goal == Goal::Up;
+        match self.status() {
+            Status::Stopped | Status::Starting if waits || self.queued || self.waits_for_demand() => {
+                "waiting"
+            }
+            Status::Stopped if self.reason().is_some() => "failed",
+            Status::Stopped => self.resting(),
+            Status::Starting | Status::Active if self.next_attempt().is_some() => "failing",
+            Status::Starting => "starting",
+            Status::Active => "active",
+            Status::Stopping => "stopping",
+        }
+    }
+
+    /// How it came to rest: by itself, well or badly, or because somebody wanted it.
+    fn resting(&self) -> &'static str {
+        let ended = |change: &Change| {
+            let What::Ended { exit, .. } = change.what else { return None };
+            Some(succeeded(exit, &self.config.options))
+        };
+        match self.history.last_status().map(|change| &change.cause) {
+            Some(Cause::Ended) if self.history.changes().rev().find_map(ended) == Some(false) => "failed",
+            Some(Cause::Ended) => "done",
+            _ => "stopped",
+        }
     }
 
     /// What is wrong with it, if it is to run and does not run as it should.

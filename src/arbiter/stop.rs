@@ -61,14 +61,16 @@ impl Watcher {
         let signum = signum.unwrap_or_else(|| self.stop_signal());
         let asks = !command && signum != SIGKILL && self.has_hook(Hook::BeforeSignal);
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
-        let Some(process) = self.processes.get(wid) else { return };
-        let (pid, before) = (process.pid, process.fate());
+        let is_stop_signal = signum == self.stop_signal();
+        let Some(process) = self.processes.get_mut(wid) else { return };
+        let (pid, before, had) = (process.pid, process.fate(), process.had_stop_signal);
         if process.exit().is_some() || matches!(before, Fate::Killed { .. }) {
             return;
         }
+        process.had_stop_signal = if is_stop_signal { Some(signum) } else { had };
         let kill_at = before.kill_at().into_iter().fold(cx.now.plus(patience), Time::min);
         self.processes.set_fate(wid, Fate::Asked { signum, kill_at });
-        if own_way && matches!(before, Fate::Asked { signum: asked, .. } if asked == signum) {
+        if own_way && had == Some(signum) {
             // It may have less time than before, but is not asked a second time.
             return if kill_at <= cx.now {
                 self.kill(wid, cx)

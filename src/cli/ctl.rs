@@ -22,12 +22,12 @@ use super::complain;
 use crate::config::text;
 use crate::control::args::{CliArgs, encode};
 use crate::control::plain::{plain_json, plain_text};
-use crate::control::{Map, at, field, one, output, protocol, python};
+use crate::control::{Map, at, field, one, output, protocol, put as put_in, python};
 use args::{Invocation, Parsed};
 use client::{Connection, Trouble, object};
 use progress::Progress;
 use serde_json::Value as Json;
-use std::io::{ErrorKind, IsTerminal, stdout};
+use std::io::{ErrorKind, IsTerminal, stderr, stdout};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -85,9 +85,9 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     if !(least..=most).contains(&args.words.len()) {
         return complain(&format!("Invalid number of arguments\n{}", help::usage(command)), FAILED);
     }
-    let mut properties = match encode(command, args) {
+    let mut properties = match properties(invocation, args) {
         Ok(properties) => properties,
-        Err(why) => return complain(&why, FAILED),
+        Err(why) => return complain(&(why + &meant(invocation, &args.words)), FAILED),
     };
     if let Some(host) = options.value("ssh") {
         return complain(&ssh::run(host, options, Some(invocation)), FAILED);
@@ -110,6 +110,38 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
             if interrupts(None) { Ok(complain("", FAILED)) } else { result }
         },
     ))
+}
+
+/// What may have been meant by the words behind a command that has failed; nothing if all of them are known.
+#[cfg(feature = "prompt")]
+fn meant(invocation: &Invocation, words: &[String]) -> String {
+    complete::meant(invocation, words).unwrap_or_default()
+}
+
+/// The same in a build that does not know what can stand there.
+#[cfg(not(feature = "prompt"))]
+fn meant(_: &Invocation, _: &[String]) -> String {
+    String::new()
+}
+
+/// Commands whose end a person at a terminal waits for.
+const WATCHED: [&str; 4] = ["reload", "restart", "start", "stop"];
+
+/// Whether the answer is to come when the work is done. At a terminal that is what a person wants to see; a script gets
+/// the answer of Circus.
+fn waits(invocation: &Invocation) -> bool {
+    let Invocation { options, command, args } = invocation;
+    let is_watched = WATCHED.contains(&command.name) && !options.has("no-wait") && !options.has("json");
+    args.has("waiting") || is_watched && stdout().is_terminal() && stderr().is_terminal()
+}
+
+/// The properties of the request that a command makes of these words.
+fn properties(invocation: &Invocation, args: &CliArgs) -> Result<Map, String> {
+    let mut properties = encode(invocation.command, args)?;
+    if waits(invocation) {
+        put_in(&mut properties, "waiting", true.into());
+    }
+    Ok(properties)
 }
 
 /// The exit code, when all is said.
@@ -140,7 +172,8 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         let pretty = options.has("prettify").then(|| serde_json::to_vec_pretty(&reply).unwrap_or_default());
         put_json(&pretty.unwrap_or(line))?;
     } else if refused {
-        return Ok(complain(&format!("error: {}", field(&reply, "reason")), REFUSED));
+        let hint = meant(invocation, &invocation.args.words);
+        return Ok(complain(&format!("error: {}{hint}", field(&reply, "reason")), REFUSED));
     }
     let follows = invocation.args.has("follow");
     match name {

@@ -259,8 +259,9 @@ impl Checker {
         heeds: impl Fn(&str) -> bool,
     ) {
         for row in rows.iter().filter(|row| row.range.is_some() && heeds(row.key)) {
-            let (key, value) = (prefix.to_string() + row.key, row.get(options));
+            let value = row.get(options);
             if let Some((range, instead)) = row.range.zip(row.instead(&value)) {
+                let key = prefix.to_string() + row.key;
                 self.warn((origins, &key), counts_as(row, &key, &value, range, instead));
             }
         }

@@ -105,7 +105,8 @@ impl Lines<'_> {
         if let Some(name) = header(line) {
             return self.header(number, name);
         }
-        if let Some((key, value)) = line.split_once(['=', ':']).filter(|_| self.sections > 0) {
+        let at = line.bytes().position(|byte| matches!(byte, b'=' | b':')).filter(|_| self.sections > 0);
+        if let Some((key, value)) = at.and_then(|at| line.get(..at).zip(line.get(at + 1..))) {
             return self.option(number, key.trim_end_matches(is_blank), value);
         }
         let what = match (self.sections, line, trimmed) {
@@ -185,7 +186,7 @@ impl Lines<'_> {
         let Some(Entry { key, value, origin }) = self.option.take() else { return };
         self.tag("", origin.line, &key);
         self.tagged.push('=');
-        self.tagged.extend(value.chars().map(protect));
+        self.protect(&value);
         self.tagged.push('\n');
     }
 
@@ -193,7 +194,18 @@ impl Lines<'_> {
         self.tagged.push_str(before);
         self.tagged.push_str(&number.to_string());
         self.tagged.push('|');
-        self.tagged.extend(name.chars().map(protect));
+        self.protect(name);
+    }
+
+    /// Adds a text, with what means something to the crate hidden.
+    fn protect(&mut self, text: &str) {
+        let means = |byte| matches!(byte, b';' | b'#' | b'=' | b':' | b'\n');
+        if text.bytes().any(means) {
+            let hide = |c: char| if u8::try_from(c).is_ok_and(means) { text::hide(c) } else { c };
+            self.tagged.extend(text.chars().map(hide));
+        } else {
+            self.tagged.push_str(text);
+        }
     }
 
     /// A file that is something else altogether has something wrong in every line: the list of that has an end.
@@ -240,6 +252,9 @@ impl Lines<'_> {
 /// Items by a number, those of equal numbers in their own order. Only numbers are moved while sorting, so
 /// that there is one sort for all types.
 pub fn sorted<T>(items: Vec<T>, key: impl Fn(&T) -> u64) -> Vec<T> {
+    if items.len() < 2 {
+        return items;
+    }
     let order = sort::<(u64, usize)>(items.iter().map(key).zip(0..).collect());
     pick(items, order.into_iter().map(|(_, n)| n).collect())
 }
@@ -250,11 +265,6 @@ pub fn pick<T>(items: Vec<T>, order: Vec<usize>) -> Vec<T> {
     order.into_iter().filter_map(|n| items.get_mut(n)?.take()).collect()
 }
 
-/// Hides what means something to the crate.
-fn protect(c: char) -> char {
-    if matches!(c, ';' | '#' | '=' | ':' | '\n') { text::hide(c) } else { c }
-}
-
 /// Python's idea of white space.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
@@ -262,8 +272,8 @@ fn is_blank(c: char) -> bool {
 
 /// A comment begins at the left with `#` or `;`, or with `rem` as its first word.
 fn is_comment(line: &str) -> bool {
-    let first_word = line.split(is_blank).next().unwrap_or_default();
-    line.starts_with(['#', ';']) || first_word.eq_ignore_ascii_case("rem")
+    let (word, rest) = line.split_at_checked(3).unwrap_or_default();
+    line.starts_with(['#', ';']) || word.eq_ignore_ascii_case("rem") && !rest.starts_with(|c| !is_blank(c))
 }
 
 /// The name in a section header: from the bracket at the left to the last one of the line.

@@ -17,7 +17,7 @@ use super::include::{self, Gathered};
 use super::ini::{excerpt, pick, shorten, sorted};
 use super::model::{self, Config, Finding, Names, Origin, Origins, Severity, WatcherConfig};
 use super::options::Place;
-use super::sections::Section;
+use super::sections::{Section, spread_streams};
 use crate::sorted::{Sorted, sort};
 use std::rc::Rc;
 use values::Values;
@@ -48,7 +48,8 @@ pub fn read(path: &str, files: &dyn Files, environ: &Names, cwd: &str) -> (Optio
     if files.is_empty() {
         return (None, findings);
     }
-    let sections = sections.finish(&mut findings);
+    let mut sections = sections.finish(&mut findings);
+    spread_streams(&mut sections);
     let mut values = Values::new(environ, findings);
     report_continued(&mut values, &continued);
     let mut config = build(&mut values, &sections);
@@ -117,22 +118,19 @@ fn unique<T>(values: &mut Values<'_>, what: &str, items: &mut Vec<T>, names: fn(
 
 /// The places of the names that are not replaced, sorted by name.
 fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> Vec<usize> {
-    let by_name = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
-    let mut last: Sorted<String, &Origin> = Sorted::new();
-    let mut kept = Vec::new();
-    for (name, n) in by_name.into_iter().rev() {
-        let Some(here) = names.get(n).and_then(|(_, origins)| origins.section.as_ref()) else { continue };
-        let other = *last.get_or_insert_with(name.to_lowercase(), || here);
-        if std::ptr::eq(other, here) {
-            kept.push(n);
-            continue;
-        }
+    let mut kept = sort::<(&str, usize)>(names.iter().map(|(name, _)| name.as_str()).zip(0..).collect());
+    // Entered in order, the names go to the end of the table, and none is moved.
+    let last: Sorted<String, usize> = kept.iter().map(|(name, n)| (name.to_lowercase(), *n)).collect();
+    let place = |n: usize| names.get(n).and_then(|(_, origins)| origins.section.as_ref());
+    kept.retain(|(name, n)| {
+        let other = last.get(&name.to_lowercase()).filter(|other| *other != n);
+        let Some((here, other)) = place(*n).zip(other.and_then(|other| place(*other))) else { return true };
         let (name, other) = (shorten(name), excerpt(&other.to_string()));
         let message = format!("the {what} `{name}` is replaced by that at {other}: only their case differs");
         values.warn(here, message);
-    }
-    kept.reverse();
-    kept
+        false
+    });
+    kept.into_iter().map(|(_, n)| n).collect()
 }
 
 /// Whether a section holds anything; an empty one counts for nothing, as in Circus. Its name is checked too.

@@ -8,7 +8,7 @@
 #![allow(missing_docs, reason = "what a name says is not said again")]
 
 use super::respawn_rule::{ON_FAILURE, Respawn};
-use super::stream::StreamKind::{FancyStdout, File, Json, Stdout, Syslog, TimedFile, WatchedFile};
+use super::stream::StreamKind::{FancyStdout, File, Json, Stderr, Stdout, Syslog, TimedFile, WatchedFile};
 use super::value::{Kind, listed};
 use super::{features, grants, probe, restrict};
 use Beyond::{Counts, IsWrong, Passes};
@@ -94,6 +94,7 @@ section! {
     "umask" => umask: Option<i64> = None, Spec { strict: true, ..row(Octal, Global, Reload) }, "the umask of circus and of its processes, octal";
     "loglevel" => loglevel: Maybe = None, Spec { aliases: "log_level", ..row(LEVELS, Global, Stored) }, "debug, info, warning, error or critical";
     "logoutput" => logoutput: Maybe = None, Spec { aliases: "log_output logfile", ..row(Text, Global, Stored) }, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
+    "logformat" => logformat: Maybe = None, Spec { aliases: "log_format", feature: Some(features::LOGS), ..row(Choice(&["text", "json", "journal"]), Global, Stored) }, "text, json, or journal: with the priority in front, as systemd's journal reads it; journal where the standard error output is the journal, else text";
     "pidfile" => pidfile: Maybe = None, row(Text, Global, Fixed), "a file that holds the pid of circus while it runs";
     "state_dir" => state_dir: Maybe = None, Spec { feature: Some(features::ORPHANS), ..row(Text, Global, Fixed) }, "the directory of the file by which the next circus finds the processes of one that was killed; that of the control socket unless set";
     "leftovers" => leftovers: Maybe = None, Spec { feature: Some(features::ORPHANS), ..row(Choice(&["stop", "refuse"]), Global, Fixed) }, "what a start does about processes of a circus that was killed: stop them (default), or refuse to start";
@@ -210,12 +211,12 @@ section! {
     "filename" => filename: Maybe = None, Spec { classes: &[File, WatchedFile, TimedFile, Json], ..row(Text, Watcher, Stored) }, "the file to append to; $(circus.wid) in it gives each process its own";
     "max_bytes" => max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), classes: &[File, Json], ..row(Int, Watcher, Stored) }, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Spec { range: range(0.0, u32::MAX as f64, Counts), classes: &[File, TimedFile, Json], ..row(Int, Watcher, Stored) }, "how many rotated files to keep";
-    "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
+    "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Stderr], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
     "color" => color: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[FancyStdout], ..row(Text, Watcher, Stored) }, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
     "rotate_when" => rotate_when: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(ROTATE_WHEN, Watcher, Stored) }, "the period of TimedRotatingFileStream: S M H D MIDNIGHT or W0 (Monday) to W6";
     "rotate_interval" => rotate_interval: i64 = 1, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(Int, Watcher, Stored) }, "how many such periods lie between two rotations";
     "utc" => utc: Option<bool> = None, Spec { feature: Some(features::LOGS), classes: &[TimedFile], ..row(Bool, Watcher, Stored) }, "TimedRotatingFileStream goes by UTC instead of local time";
-    "prefix" => prefix: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Syslog], ..row(Text, Watcher, Stored) }, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
+    "prefix" => prefix: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Stderr, Syslog], ..row(Text, Watcher, Stored) }, "begin each line with this and a blank; $(circus.watcher) and $(circus.wid) in it tell who speaks";
     "address" => address: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(Text, Watcher, Stored) }, "where SyslogStream sends: the path of a socket, or HOST:PORT for UDP; /dev/log unless set";
     "facility" => facility: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(FACILITIES, Watcher, Stored) }, "the facility of SyslogStream's messages, such as user or local0 to local7; daemon unless set";
     "severity" => severity: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[Syslog], ..row(SEVERITIES, Watcher, Stored) }, "the severity of SyslogStream's messages, emerg to debug; info unless set";

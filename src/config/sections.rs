@@ -1,9 +1,12 @@
 //! The sections of all files of a configuration, merged: of two equal keys the first one counts, so that the main
-//! file overrides what it includes.
+//! file overrides what it includes. Then what `[DEFAULT]` and `[circus]` say for others stands in their sections too.
 
+use super::families;
 use super::ini::{self, Entry};
 use super::model::{Finding, Origin, Severity};
+use super::options::{Place, stream};
 use crate::sorted::Sorted;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// `[DEFAULT]` adds its options to every section, so many in all at most.
@@ -26,7 +29,7 @@ pub struct Sections {
     /// In the order in which they first appear.
     sections: Vec<Section>,
     /// Their places there.
-    places: Sorted<String, usize>,
+    places: HashMap<String, usize>,
     main: Option<Rc<str>>,
 }
 
@@ -35,7 +38,7 @@ impl Sections {
     pub fn add(&mut self, file: &Rc<str>, sections: Vec<ini::Section>, findings: &mut Vec<Finding>) {
         let main = self.main.get_or_insert_with(|| file.clone());
         for ini::Section { name, origin, options } in sections {
-            let place = *self.places.get_or_insert_with(name.clone(), || self.sections.len());
+            let place = *self.places.entry(name.clone()).or_insert(self.sections.len());
             if place == self.sections.len() {
                 self.sections.push(Section { name, origin, entries: Sorted::new() });
             }
@@ -62,11 +65,51 @@ impl Sections {
             return self.sections;
         }
         for section in &mut self.sections {
-            for (key, entry) in defaults.entries.iter() {
+            for (key, entry) in defaults.entries.iter().filter(|(key, _)| !is_for_others(&section.name, key))
+            {
                 section.entries.get_or_insert_with(key.clone(), || entry.clone());
             }
         }
         self.sections
+    }
+}
+
+/// Whether an option of `[DEFAULT]` is one of other sections, and none of this one.
+fn is_for_others(section: &str, key: &str) -> bool {
+    let kinds = [
+        ("circus", Place::Circus),
+        ("access", Place::Access),
+        ("socket", Place::Socket),
+        ("plugin", Place::Plugin),
+        ("watcher", Place::Watcher),
+    ];
+    let has = |place: Place| {
+        place.options().any(|row| row.key == key)
+            || place == Place::Watcher && (families::of(key).is_some() || key == families::NAME)
+    };
+    let kind = section.split(':').next().unwrap_or_default();
+    let own = kinds.iter().find(|(name, _)| *name == kind).map(|(_, place)| *place);
+    own.is_some_and(|own| !has(own)) && kinds.iter().any(|(_, place)| has(*place))
+}
+
+/// Gives the options of streams in `[circus]` to each watcher, unless it has a class of its own for that stream.
+pub fn spread_streams(sections: &mut [Section]) {
+    let Some(global) = sections.iter_mut().find(|section| section.name == "circus") else { return };
+    let mut of_all = Vec::new();
+    global.entries.retain(|key, entry| {
+        let is_stream =
+            [families::STDOUT_MEMBER, families::STDERR_MEMBER].iter().any(|it| key.starts_with(it));
+        of_all.extend(is_stream.then(|| entry.clone()));
+        !is_stream
+    });
+    for section in sections.iter_mut().filter(|section| section.name.starts_with("watcher:")) {
+        let has_class = |prefix: &str| section.entries.contains_key(&(prefix.to_string() + stream::class));
+        let own = [families::STDOUT_MEMBER, families::STDERR_MEMBER].map(|it| (it, has_class(it)));
+        for entry in
+            of_all.iter().filter(|entry| !own.iter().any(|(it, has)| *has && entry.key.starts_with(it)))
+        {
+            section.entries.get_or_insert_with(entry.key.clone(), || entry.clone());
+        }
     }
 }
 
@@ -140,5 +183,40 @@ mod tests {
         assert_eq!(value(&sections, "b", "k"), Some("2"));
         assert_eq!(value(&sections, "a", "l"), Some("3"));
         assert_eq!(sections.len(), 2);
+    }
+
+    #[test]
+    fn defaults_of_watchers_are_not_for_sockets_and_plugins() {
+        let text = "[DEFAULT]\nnumprocesses = 2\nuid = x\nhooks.after_stop = y\nmine = 1\n\
+                    [watcher:a]\n[socket:b]\n[plugin:c]\n[circus]\n[env]\n";
+        let (sections, _) = merge(&[("m", text)]);
+        let has = |section: &str| {
+            let entries = &sections.iter().find(|s| s.name == section).unwrap().entries;
+            entries.keys().cloned().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(has("watcher:a"), "hooks.after_stop mine numprocesses uid");
+        assert_eq!((has("socket:b").as_str(), has("circus").as_str()), ("mine", "mine"));
+        assert_eq!(has("plugin:c"), "mine");
+        assert_eq!(has("env"), "hooks.after_stop mine numprocesses uid");
+    }
+
+    #[test]
+    fn streams_of_all_go_to_each_watcher_without_a_class_of_its_own() {
+        let text = "[circus]\nstdout_stream.class = FileStream\nstdout_stream.filename = /f\nstderr_stream.class = X\n\
+                    loglevel = info\n[watcher:a]\ncmd = a\n[watcher:b]\nstdout_stream.filename = /b\n\
+                    [watcher:c]\nstdout_stream.class = StdoutStream\n[socket:d]\nport = 1\n";
+        let (mut sections, _) = merge(&[("m", text)]);
+        spread_streams(&mut sections);
+        let has = |section: &str, key: &str| value(&sections, section, key).unwrap_or("-").to_string();
+        let of = |section: &str| {
+            ["stdout_stream.class", "stdout_stream.filename", "stderr_stream.class"]
+                .map(|key| has(section, key))
+                .join(" ")
+        };
+        assert_eq!(of("watcher:a"), "FileStream /f X");
+        assert_eq!(of("watcher:b"), "FileStream /b X");
+        assert_eq!(of("watcher:c"), "StdoutStream - X");
+        assert_eq!((of("circus"), of("socket:d")), ("- - -".to_string(), "- - -".to_string()));
+        assert_eq!(has("circus", "loglevel"), "info");
     }
 }

@@ -89,7 +89,9 @@ pub enum StreamKind {
     TimedFile,
     /// They go to circus's own standard output.
     Stdout,
-    /// They go there too, in colour, each line with the time and the pid before it.
+    /// They go to circus's own standard error output.
+    Stderr,
+    /// They go to its standard output, in colour, each line with the time and the pid before it.
     FancyStdout,
     /// They go nowhere but to what circus keeps of each output.
     Queue,
@@ -100,11 +102,12 @@ pub enum StreamKind {
 }
 
 /// The classes by name.
-pub const CLASSES: [(&str, StreamKind); 8] = [
+pub const CLASSES: [(&str, StreamKind); 9] = [
     ("FileStream", StreamKind::File),
     ("WatchedFileStream", StreamKind::WatchedFile),
     ("TimedRotatingFileStream", StreamKind::TimedFile),
     ("StdoutStream", StreamKind::Stdout),
+    ("StderrStream", StreamKind::Stderr),
     ("FancyStdoutStream", StreamKind::FancyStdout),
     ("QueueStream", StreamKind::Queue),
     ("SyslogStream", StreamKind::Syslog),
@@ -119,10 +122,10 @@ impl StreamKind {
 
     /// The feature that a build must have for it.
     pub fn feature(self) -> Option<Feature> {
-        use StreamKind::{FancyStdout, File, Json, Queue, Stdout, Syslog, TimedFile, WatchedFile};
+        use StreamKind::{FancyStdout, File, Json, Queue, Stderr, Stdout, Syslog, TimedFile, WatchedFile};
         match self {
             TimedFile | FancyStdout | Syslog | Json => Some(features::LOGS),
-            File | WatchedFile | Stdout | Queue => None,
+            File | WatchedFile | Stdout | Stderr | Queue => None,
         }
     }
 

@@ -370,7 +370,12 @@ pub static COMMANDS: &[Command] = &[
     row(
         "status",
         Look,
-        &[ANY_NAMES, Arg::flag("check", "exit with 3 unless all runs that is to run")],
+        &[
+            ANY_NAMES,
+            Arg::flag("check", "exit with 3 unless all runs that is to run"),
+            #[cfg(feature = "details")]
+            Arg::flag("details", "processes, times, memory, and what is wrong, as on a terminal"),
+        ],
         |args| {
             Ok(Question::Status {
                 name: args.get("name", text)?,
@@ -384,7 +389,9 @@ pub static COMMANDS: &[Command] = &[
     .help(
         "show the states of watchers, or of all",
         "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as \
-         a table. With --check there is a line for each that is to run and is not active, or lacks \
+         a table, with --details always: there, one that tries again after a pause is failing, one that has \
+         given up or ended badly failed, one whose turn, dependency or connection has not come waiting, and one that has \
+         ended as it should done. With --check there is a line for each that is to run and is not active, or lacks \
          processes; to run is what starts with circus or was started, until a command stops it.",
     ),
     row("stop", Operate, &[ANY_NAMES, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into()))

@@ -39,6 +39,11 @@ pub fn processes(watcher: &Json) -> impl Iterator<Item = &Json> {
     items(at(watcher, "processes"))
 }
 
+/// How a watcher fares; an older circus tells its state alone.
+pub fn condition(watcher: &Json) -> String {
+    at(watcher, "condition").as_str().unwrap_or_else(|| word(watcher, "status")).to_string()
+}
+
 /// How many processes of a watcher run.
 pub fn running(watcher: &Json) -> usize {
     processes(watcher).filter(|process| at(process, "state") == "running").count()
@@ -57,7 +62,7 @@ fn row(name: &str, watcher: &Json) -> [String; 7] {
     let number = |key: &str| at(watcher, key).as_u64().unwrap_or(0);
     [
         plain(name),
-        status.to_string(),
+        condition(watcher),
         if rests { "-".into() } else { format!("{}/{}", running(watcher), number("wanted")) },
         at(watcher, "since").as_f64().filter(|_| status == "active").map_or("-".into(), duration),
         number("restarts").to_string(),

@@ -26,6 +26,13 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
             text.push_str(&format!("\n  {}  {}", word(change, "at"), happened(change)));
         }
     }
+    let fails = matches!(word(reply, "condition"), "failing" | "failed");
+    if fails && at(reply, "has_streams") == false {
+        text.push_str(
+            "\nIts output is not kept: with stdout_stream.class = QueueStream and stderr_stream.class = QueueStream, in its \
+             section or in [circus] for all, the last lines would stand here.",
+        );
+    }
     let mut lines = items(at(reply, "last_output")).peekable();
     if lines.peek().is_some() {
         text.push_str("\nIts last lines of output:");
@@ -37,23 +44,25 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
 /// The state, since when, and by whom.
 fn state(reply: &Json) -> String {
     let (name, state) = (plain(word(reply, "name")), word(reply, "state"));
+    let condition = at(reply, "condition").as_str().filter(|condition| *condition != state);
+    let shown = condition.map_or_else(|| state.to_string(), |condition| format!("{condition} ({state})"));
     let (since, waits) = (at(reply, "since"), at(reply, "waits") == true);
     if !since.is_object() {
         if let Some(fault) = at(reply, "fault").as_str() {
             let fault = fault.strip_prefix(state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(fault);
-            return format!("{name} is {state}: {}.", plain(fault));
+            return format!("{name} is {shown}: {}.", plain(fault));
         }
         let why = match (waits, at(reply, "autostart") != false) {
             (true, _) => "it waits until one of its sockets is used (on_demand)",
             (_, true) => "its turn to start has not come yet",
             (_, false) => "it does not start with circus (autostart = False), and nobody has started it",
         };
-        return format!("{name} is {state}: {why}.");
+        return format!("{name} is {shown}: {why}.");
     }
     let ago = duration(at(since, "ago").as_f64().unwrap_or(0.0));
     let because = cause(since).map(|cause| format!(": {cause}")).unwrap_or_default();
     let waits = if waits { " It waits until one of its sockets is used (on_demand)." } else { "" };
-    format!("{name} is {state} since {} ({ago} ago){because}.{waits}", word(since, "at"))
+    format!("{name} is {shown} since {} ({ago} ago){because}.{waits}", word(since, "at"))
 }
 
 fn processes(reply: &Json) -> String {

@@ -118,7 +118,7 @@ impl Part for Processes {
     }
 
     fn work(&mut self, cx: &mut Cx<'_>) -> bool {
-        self.reap_next(cx) || self.spawn_next(cx)
+        self.spawn_next(cx) || self.reap_next(cx)
     }
 
     fn deadline(&mut self) -> Option<Instant> {

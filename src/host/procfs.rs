@@ -25,6 +25,8 @@ pub struct Stat {
     pub pgrp: Pid,
     /// User and system time, in clock ticks.
     pub ticks: u64,
+    /// The same of the descendants that have been waited for.
+    pub waited: u64,
     /// The niceness.
     pub nice: i64,
     /// When it started, in clock ticks since boot.
@@ -107,6 +109,7 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
         ppid: field(4)?.parse().ok()?,
         pgrp: field(5)?.parse().ok()?,
         ticks: number(14)?.saturating_add(number(15)?),
+        waited: number(16)?.saturating_add(number(17)?),
         nice: field(19)?.parse().ok()?,
         start: number(22)?,
         vsize: number(23)?,
@@ -298,13 +301,19 @@ pub fn namespace() -> u64 {
 /// The first word behind this beginning of a line.
 #[cfg(any(feature = "cgroup", feature = "plugins", feature = "stats"))]
 fn first_word<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.strip_prefix(beginning))?.split_whitespace().next()
+    let is_line =
+        |at: usize| text.get(..at).is_some_and(|before| before.is_empty() || before.ends_with('\n'));
+    let (at, _) = text.match_indices(beginning).find(|(at, _)| is_line(*at))?;
+    text.get(at + beginning.len()..)?.split_whitespace().next()
 }
 
 /// The number behind the name of a count in a file of the kernel.
 #[cfg(any(feature = "cgroup", feature = "plugins", feature = "stats"))]
 pub fn count(path: &str, name: &str) -> Option<u64> {
-    first_word(&std::fs::read_to_string(path).ok()?, name)?.parse().ok()
+    // Room for all of it, so that it is read at once.
+    let mut text = String::with_capacity(16384);
+    File::open(path).ok()?.take(16384).read_to_string(&mut text).ok()?;
+    first_word(&text, name)?.parse().ok()
 }
 
 /// The last part of the path in argv[0], as Circus shows it; the kernel's name when there are no arguments.

@@ -20,6 +20,7 @@ use crate::sorted::Sorted;
 use crate::sys::signal::Signals;
 use crate::sys::{clock, io_words, process, user};
 use std::io::{self, ErrorKind, Read, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -99,7 +100,8 @@ pub enum Before {
 struct Made {
     mark: u64,
     uid: u32,
-    start: Option<u64>,
+    /// When, in clock ticks since boot, once that is known. In the first tick nothing has been started by circus.
+    start: Option<NonZeroU64>,
 }
 
 /// The file, and what is in it.
@@ -199,9 +201,9 @@ impl StateFile {
         let mut watchers = Sorted::new();
         let mut left = Vec::new();
         for (pid, made) in self.made.iter_mut() {
-            made.start = made.start.or_else(|| Some(procfs::stat(*pid).ok()?.start));
+            made.start = made.start.or_else(|| NonZeroU64::new(procfs::stat(*pid).ok()?.start));
             let Some(start) = made.start else { continue };
-            let recorded = Recorded { pid: *pid, start, uid: made.uid, mark: made.mark };
+            let recorded = Recorded { pid: *pid, start: start.get(), uid: made.uid, mark: made.mark };
             let owner = cx.arbiter.owner(*pid);
             let Some((watcher, wid)) = owner.and_then(|(id, wid)| Some((cx.arbiter.watcher(id)?, wid)))
             else {

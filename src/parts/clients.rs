@@ -295,6 +295,8 @@ impl Clients {
             tickets.iter().for_each(|ticket| drop(self.asked.remove(ticket)));
             cx.effect(Effect::Withdrawn(tickets));
         }
+        self.clients.tidy();
+        self.asked.tidy();
     }
 
     /// Looks at one thing that the client in hand has sent, or reads from it; false when that is all in this turn.

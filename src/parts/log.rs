@@ -4,6 +4,9 @@
 //! processes: a reader that is slow and a disk that is full never hold circus up. There is one log, handed around as
 //! `&mut Log`.
 
+#[cfg(feature = "logs")]
+mod form;
+
 pub use crate::arbiter::Level;
 use crate::config::syslog::is_url;
 use crate::config::text;
@@ -21,6 +24,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
 
+#[cfg(feature = "logs")]
+pub use form::Form;
+
 /// The most causes that are remembered at once.
 const MOST_CAUSES: usize = 1000;
 /// Takes away the line of a terminal that the cursor is in.
@@ -34,6 +40,9 @@ pub struct Log {
     pub destination: Destination,
     /// Of its messages, if it goes to a syslog daemon.
     pub facility: u8,
+    /// How messages look, unless they go to a syslog daemon.
+    #[cfg(feature = "logs")]
+    pub form: Form,
     /// Causes that last, with how often they came again.
     causes: Sorted<String, u64>,
     /// A line stands at the terminal that the next one takes the place of.
@@ -64,7 +73,15 @@ impl Log {
         if let Some(file) = destination.file() {
             file.rotation.watched = true;
         }
-        Log { level, destination, facility: 0, causes: Sorted::new(), shown: false }
+        Log {
+            level,
+            destination,
+            facility: 0,
+            #[cfg(feature = "logs")]
+            form: Form::Text,
+            causes: Sorted::new(),
+            shown: false,
+        }
     }
 
     /// Goes on in the place of another log, from its level on.
@@ -72,6 +89,12 @@ impl Log {
         self.flush(now);
         let causes = std::mem::take(&mut self.causes);
         *self = Log { causes, ..log };
+    }
+
+    /// Messages look as `logformat` says from here on.
+    #[cfg(feature = "logs")]
+    pub fn take_form(&mut self, logformat: Option<&str>) {
+        self.form = Form::of(logformat, matches!(self.destination.place, Place::Stderr));
     }
 
     /// Writes a message. Control characters in it are escaped; it needs no newline.
@@ -189,13 +212,16 @@ impl Log {
         let mut line = match &self.destination.place {
             #[cfg(feature = "logs")]
             Place::Syslog(address) => {
-                syslog::head_of_log(self.facility, level, address.is_local(), pid, seconds)
+                let head = syslog::head_of_log(self.facility, level, address.is_local(), pid, seconds);
+                as_circus_does(&head, level, message)
             }
-            _ => format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds)),
+            #[cfg(feature = "logs")]
+            _ if self.form != Form::Text => self.form.line(level, message, seconds),
+            _ => {
+                let head = format!("{} circus[{pid}]", clock::strftime("%Y-%m-%d %H:%M:%S", seconds));
+                as_circus_does(&head, level, message)
+            }
         };
-        line += &format!(" [{}] ", level.name());
-        // Writing to a string cannot fail.
-        let _ = write!(Escaped(&mut line), "{message}");
         line.push('\n');
         if std::mem::take(&mut self.shown) {
             line.insert_str(0, CLEAR);
@@ -204,6 +230,14 @@ impl Log {
         }
         self.destination.write(line.as_bytes(), now);
     }
+}
+
+/// A message behind its head, without the newline.
+fn as_circus_does(head: &str, level: Level, message: fmt::Arguments<'_>) -> String {
+    let mut line = format!("{head} [{}] ", level.name());
+    // Writing to a string cannot fail.
+    let _ = write!(Escaped(&mut line), "{message}");
+    line
 }
 
 /// Why there is no syslog daemon in a build without the feature `logs`.

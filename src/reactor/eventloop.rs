@@ -18,7 +18,6 @@ use crate::reactor::registry::{KEYS, Key, Parts};
 use crate::reactor::standstill::{Standstill, nap};
 use crate::sys::signal::Signals;
 use crate::sys::{memory, process};
-use crate::views::metrics;
 use mio::Events;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -275,14 +274,12 @@ impl Daemon {
         while let Some(effect) = self.core.effects.pop_front() {
             match effect {
                 Effect::Event(event) => self.decide(event),
-                Effect::Metrics(id) => {
-                    let page = metrics::text(&self.view());
-                    self.offer(Effect::Page(id, page));
-                }
                 Effect::Spawn { watcher, wid } => self.spawn(watcher, wid),
                 Effect::DropTemplates => self.parts.processes.templates.clear(),
                 Effect::Ended { pid, exit } => self.take_zombie(pid, exit),
                 Effect::Question { ticket, question, role } => self.take_question(ticket, question, role),
+                #[cfg(feature = "stats")]
+                Effect::Tallied(tally) => self.take_tally(&tally),
                 #[cfg(feature = "tail")]
                 Effect::Tail { ticket, client, tail } => self.take_tail(ticket, client, &tail),
                 effect => self.offer(effect),

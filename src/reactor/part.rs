@@ -24,6 +24,8 @@ use crate::parts::clients::access::Access;
 use crate::parts::log::Log;
 use crate::sys::child::Child;
 use crate::views::metrics::Durations;
+#[cfg(feature = "stats")]
+use crate::views::tally::Tally;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 use std::collections::VecDeque;
@@ -210,6 +212,9 @@ pub enum Effect {
     Ended { pid: Pid, exit: Exit },
     /// A client of this role asks a question.
     Question { ticket: Ticket, question: Question, role: Role },
+    /// What the processes use that something is about was looked up.
+    #[cfg(feature = "stats")]
+    Tallied(Box<Tally>),
     /// A client wants to see output, and to follow it from then on if it says so.
     Tail { ticket: Ticket, client: u32, tail: Tail },
     /// A client wants the files that the output of a watcher goes to, or of all, rotated or opened anew.

@@ -15,8 +15,13 @@ use crate::reactor::registry::Key;
 use crate::signals::{self, HALTS, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use crate::views::View;
 use crate::views::answer::answer;
+#[cfg(feature = "stats")]
+use crate::views::metrics;
 #[cfg(feature = "tail")]
 use crate::views::tail::tail;
+use crate::views::tally::Found;
+#[cfg(feature = "stats")]
+use crate::views::tally::{Purpose, Tally};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -146,7 +151,7 @@ impl Daemon {
     }
 
     /// What views are made from.
-    pub(crate) fn view(&self) -> View<'_> {
+    pub(crate) fn view<'a>(&'a self, used: &'a Found) -> View<'a> {
         let (core, parts) = (&self.core, &self.parts);
         View {
             arbiter: &core.arbiter,
@@ -158,6 +163,7 @@ impl Daemon {
             rings: &parts.streams.rings,
             turns: &core.turns,
             clients: parts.clients.count(),
+            used,
             #[cfg(feature = "plugins")]
             builtins: &parts.builtins,
         }
@@ -165,14 +171,32 @@ impl Daemon {
 
     /// Answers a question of a client, now or later.
     pub(super) fn take_question(&mut self, ticket: Ticket, question: Question, role: Role) {
-        let mut answer = answer(&self.view(), &question).transpose();
-        if let Some(Ok(answer)) = &mut answer {
+        match question.looks_at_processes() {
+            true => self.offer(Effect::Question { ticket, question, role }),
+            false => self.answer_question((ticket, &question, role), &Found::default()),
+        }
+    }
+
+    fn answer_question(&mut self, (ticket, question, role): (Ticket, &Question, Role), used: &Found) {
+        let mut answer = answer(&self.view(used), question);
+        if let Ok(answer) = &mut answer {
             secrets::hide(answer, role);
         }
-        self.offer(match answer {
-            Some(answer) => Effect::Answer(ticket, answer),
-            None => Effect::Question { ticket, question, role },
-        });
+        self.offer(Effect::Answer(ticket, answer));
+    }
+
+    /// Tells what has been looked up.
+    #[cfg(feature = "stats")]
+    pub(super) fn take_tally(&mut self, tally: &Tally) {
+        match &tally.purpose {
+            Purpose::Question { ticket, question, role } => {
+                self.answer_question((*ticket, question, *role), &tally.found);
+            }
+            Purpose::Page(watcher) => {
+                let page = metrics::text(&self.view(&tally.found));
+                self.offer(Effect::Page(*watcher, page));
+            }
+        }
     }
 
     #[cfg(feature = "tail")]

@@ -143,6 +143,8 @@ impl Reconfigure {
             ));
         }
         core.log.level = startup::log_level(&self.command_line, &new);
+        #[cfg(feature = "logs")]
+        core.log.take_form(new.logformat.as_deref());
         let umask_changed = new.umask != core.setup.options.umask;
         core.setup.options = new;
         if !umask_changed {

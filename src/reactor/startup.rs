@@ -318,6 +318,8 @@ pub(crate) fn open_log(options: &Options, circus: &CircusOptions, may_wait: bool
         });
     }
     let mut log = Log::open(output, level, may_wait).map_err(|why| system(format!("log output: {why}")))?;
+    #[cfg(feature = "logs")]
+    log.take_form(circus.logformat.as_deref());
     if options.logger_config {
         log.warning(format_args!(
             "--logger-config configures Python's logging and has no effect; use --log-level and --log-output"

@@ -11,12 +11,12 @@ use crate::sys::address::Address;
 use serde_json::Value as Json;
 use std::os::fd::AsRawFd;
 
-/// Answers a question; nothing for one that takes a survey.
+/// Answers a question.
 ///
 /// # Errors
 /// There is no such watcher or option.
-pub fn answer(view: &View<'_>, question: &Question) -> Result<Option<Map>, Refusal> {
-    Ok(Some(match question {
+pub fn answer(view: &View<'_>, question: &Question) -> Result<Map, Refusal> {
+    Ok(match question {
         Question::List(name) => list(view, name.as_deref())?,
         Question::Status { name, check, details } => status::status(view, name.as_deref(), *check, *details)?,
         Question::Why(name) => why::why(view, name)?,
@@ -29,8 +29,9 @@ pub fn answer(view: &View<'_>, question: &Question) -> Result<Option<Map>, Refus
         }
         Question::Listsockets => one("sockets", sockets(view)),
         Question::Metrics => one("metrics", metrics::text(view).into()),
-        Question::Stats { .. } | Question::Dstats => return Ok(None),
-    }))
+        // They take surveys.
+        Question::Stats { .. } | Question::Dstats => Map::new(),
+    })
 }
 
 /// The names of all watchers, or the pids of one.

@@ -1,9 +1,9 @@
 //! What `details` adds to the answer to `status`: what a person wants to see at a glance.
 //!
-//! `top` asks for that every second, so of each process one file is read and no more.
+//! What processes use was looked up before (tally.rs).
 
 use super::View;
-use super::usage::Units;
+use super::usage::{Units, Used};
 use crate::arbiter::Pid;
 use crate::arbiter::process::{Fate, Process};
 use crate::arbiter::time::Time;
@@ -22,27 +22,31 @@ type OfEach<'a> = dyn Fn(&dyn Fn(&Watcher) -> Option<Json>) -> Json + 'a;
 /// # Errors
 /// None; a build without them refuses them.
 pub fn tell(view: &View<'_>, of_each: &OfEach<'_>, answer: &mut Map) -> Result<(), Refusal> {
-    let units = Units::new();
-    let own = seen(process::pid(), 0, "running", view.now.since(Time(1)), &units);
+    let own =
+        seen(process::pid(), (0, "running"), view.now.since(Time(1)), Units::new().look(process::pid()));
     put(answer, "circus", Json::Object(own));
-    put(answer, "watchers", of_each(&|watcher| Some(watcher_seen(watcher, view.now, &units))));
+    put(answer, "watchers", of_each(&|watcher| Some(watcher_seen(watcher, view))));
     put(answer, "sockets", view.descriptors().map(queue_seen).collect());
     Ok(())
 }
 
-fn watcher_seen(watcher: &Watcher, now: Time, units: &Units) -> Json {
+fn watcher_seen(watcher: &Watcher, view: &View<'_>) -> Json {
+    let now = view.now;
     let mut map = one("status", watcher.status().word().into());
+    put(&mut map, "condition", watcher.condition().into());
     put(&mut map, "since", watcher.since().map(|since| tenths(now.since(since))).into());
     put(&mut map, "restarts", watcher.history().deaths().into());
     put(&mut map, "wanted", watcher.config.wanted().into());
     if let Some(fault) = watcher.fault() {
         put(&mut map, "fault", fault.into());
     }
-    put(&mut map, "processes", watcher.processes().map(|p| process_seen(p, now, units)).collect());
+    put(&mut map, "processes", watcher.processes().map(|p| process_seen(p, view)).collect());
     Json::Object(map)
 }
 
-fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
+/// A process, with what it and its descendants use.
+fn process_seen(process: &Process, view: &View<'_>) -> Json {
+    let now = view.now;
     let state = match (process.exit(), process.fate()) {
         (Some(_), _) => "ended",
         (None, Fate::Left) if !process.is_ready() => "starting",
@@ -50,7 +54,8 @@ fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
         (None, Fate::Spared { .. } | Fate::Asked { .. }) => "stopping",
         (None, Fate::Killed { .. }) => "killed",
     };
-    let mut map = seen(process.pid, process.wid, state, now.since(process.started), units);
+    let used = view.used.get(&process.pid).map(|(used, _)| *used);
+    let mut map = seen(process.pid, (process.wid, state), now.since(process.started), used);
     if let Some(at) = process.kill_at() {
         put(&mut map, "kill_in", tenths(at.since(now)).into());
     }
@@ -61,8 +66,7 @@ fn process_seen(process: &Process, now: Time, units: &Units) -> Json {
 }
 
 /// What all processes have; null where /proc does not tell.
-fn seen(pid: Pid, wid: u32, state: &str, age: f64, units: &Units) -> Map {
-    let used = units.look(pid);
+fn seen(pid: Pid, (wid, state): (u32, &str), age: f64, used: Option<Used>) -> Map {
     let mut map = one("pid", pid.into());
     put(&mut map, "wid", wid.into());
     put(&mut map, "state", state.into());

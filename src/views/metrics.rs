@@ -5,9 +5,9 @@
 
 use super::View;
 use super::usage::{Units, Used};
-use crate::arbiter::Pid;
 use crate::arbiter::history::Restart;
 use crate::arbiter::process::Process;
+use crate::arbiter::status::CONDITIONS;
 use crate::arbiter::time::Time;
 use crate::arbiter::watcher::Watcher;
 use crate::config::{CHANNELS, number};
@@ -48,20 +48,21 @@ struct Seen<'a> {
 /// What a process has used, and how many descriptors it has open.
 type Held = (Used, Option<u64>);
 
-fn look(pid: Pid, units: &Units) -> Option<Held> {
-    units.look(pid).map(|used| (used, procfs::open_fds(pid)))
-}
-
 /// All of it as OpenMetrics text.
 pub fn text(view: &View<'_>) -> String {
-    let (units, watchers) = (Units::new(), view.arbiter.watchers().collect::<Vec<_>>());
+    let watchers = view.arbiter.watchers().collect::<Vec<_>>();
     let mut page = Page(String::with_capacity(4096 + 512 * watchers.len()));
-    circus(view, look(process::pid(), &units), &mut page);
+    let own = Units::new().look(process::pid()).map(|used| (used, procfs::open_fds(process::pid())));
+    circus(view, own, &mut page);
     states(&watchers, view.now, &mut page);
     counts(&watchers, view, &mut page);
     let of_all =
         watchers.iter().flat_map(|watcher| watcher.processes().map(move |process| (*watcher, process)));
-    let seen = of_all.map(|(watcher, process)| Seen { watcher, process, used: look(process.pid, &units) });
+    let seen = of_all.map(|(watcher, process)| Seen {
+        watcher,
+        process,
+        used: view.used.get(&process.pid).copied(),
+    });
     processes(&seen.collect::<Vec<_>>(), view.now, &mut page);
     sockets(&view.descriptors().map(|(socket, fd)| (socket, queue::look(fd))).collect::<Vec<_>>(), &mut page);
     page.0.push_str("# EOF\n");
@@ -93,9 +94,8 @@ fn circus(view: &View<'_>, own: Option<Held>, page: &mut Page) {
 fn states(watchers: &[&Watcher], now: Time, page: &mut Page) {
     let name = "circus_watcher_state";
     page.of_each(watchers, (name, "stateset", "What a watcher is doing."), &|watcher, say| {
-        for state in ["starting", "active", "stopping", "stopped"] {
-            say(&[(name, state)], flag(watcher.status().word() == state));
-        }
+        let condition = watcher.condition();
+        CONDITIONS.iter().for_each(|state| say(&[(name, state)], flag(condition == *state)));
     });
     let help = "For how long it has been in that state.";
     page.of_each(watchers, ("circus_watcher_since_seconds", "gauge", help), &|watcher, say| {
@@ -157,6 +157,11 @@ const USAGE: [(&str, &str, &str, OfHeld); 3] = [
     ("open_fds", "gauge", "Open descriptors", |(_, fds)| fds.map(|count| count.to_string())),
 ];
 
+/// Whose it is besides.
+fn with_descendants(name: &str) -> &'static str {
+    if name == "open_fds" { "" } else { " and its descendants" }
+}
+
 fn processes(all: &[Seen<'_>], now: Time, page: &mut Page) {
     let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Seen<'_>) -> Option<String>| {
         let sample = page.family(name, kind, help);
@@ -167,7 +172,8 @@ fn processes(all: &[Seen<'_>], now: Time, page: &mut Page) {
         }
     };
     for (name, kind, help, value) in USAGE {
-        let (name, help) = (format!("circus_process_{name}"), format!("{help} of a process."));
+        let (name, help) =
+            (format!("circus_process_{name}"), format!("{help} of a process{}.", with_descendants(name)));
         family(&name, kind, &help, &|seen| seen.used.and_then(value));
     }
     family("circus_process_uptime_seconds", "gauge", "For how long a process has run.", &|seen| {
@@ -327,6 +333,9 @@ mod tests {
             rings: &Rings::default(),
             turns: &turns,
             clients: 3,
+            used: &[(process::pid(), (Units::new().look(process::pid()).unwrap(), Some(3)))]
+                .into_iter()
+                .collect(),
             #[cfg(feature = "plugins")]
             builtins: &Builtins::default(),
         };

@@ -14,6 +14,8 @@ pub(crate) mod status;
 pub(crate) mod survey;
 #[cfg_attr(not(feature = "tail"), path = "no_tail.rs")]
 pub(crate) mod tail;
+#[cfg_attr(not(feature = "stats"), path = "no_tally.rs")]
+pub(crate) mod tally;
 pub(crate) mod targets;
 #[cfg(any(feature = "details", feature = "metrics", feature = "plugins", feature = "stats"))]
 pub(crate) mod usage;
@@ -50,6 +52,8 @@ pub struct View<'a> {
     pub turns: &'a metrics::Durations,
     /// How many connections to the control socket there are.
     pub clients: usize,
+    /// What its processes use, for what asks for it.
+    pub used: &'a tally::Found,
     /// The plugins that are part of circus.
     #[cfg(feature = "plugins")]
     pub builtins: &'a crate::parts::plugins::run::Builtins,

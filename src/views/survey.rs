@@ -263,7 +263,17 @@ mod tests {
 
     #[test]
     fn a_process_is_told_as_circus_tells_it() {
-        let stat = Stat { state: 'S', ppid: 1, pgrp: 9, ticks: 0, nice: -5, start: 0, vsize: 512, rss: 0 };
+        let stat = Stat {
+            state: 'S',
+            ppid: 1,
+            pgrp: 9,
+            ticks: 0,
+            waited: 0,
+            nice: -5,
+            start: 0,
+            vsize: 512,
+            rss: 0,
+        };
         let usage = Usage { cpu_time: 3671.256, cpu: Some(12.345), mem: 0.00649, rss: 1_761_607 };
         let told = info(9, &stat, &usage, (Some("sh".into()), None));
         let expected = json!({

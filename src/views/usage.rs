@@ -5,6 +5,7 @@ use crate::host::procfs::{self, Stat};
 use crate::sys::process;
 
 /// Units of what /proc says.
+#[derive(Debug)]
 pub struct Units {
     /// Clock ticks a second.
     pub ticks: f64,
@@ -12,7 +13,7 @@ pub struct Units {
 }
 
 /// What a process has used and holds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Used {
     /// Seconds of processor time since it began.
     pub cpu: f64,
@@ -31,8 +32,25 @@ impl Units {
         procfs::stat(pid).ok().map(|stat| self.used(&stat))
     }
 
-    /// The same, by its line there.
+    /// What it has used with all that it has waited for, by its line there: so the sum of a tree goes on when one of
+    /// its processes ends.
+    #[cfg(feature = "stats")]
+    pub fn used_with_waited(&self, stat: &Stat) -> Used {
+        let used = self.used(stat);
+        Used { cpu: used.cpu + stat.waited as f64 / self.ticks, ..used }
+    }
+
+    /// What a process uses, by its line there.
     pub fn used(&self, stat: &Stat) -> Used {
         Used { cpu: stat.ticks as f64 / self.ticks, rss: stat.rss.saturating_mul(self.page) }
+    }
+}
+
+#[cfg(feature = "stats")]
+impl Used {
+    /// Adds what another process uses.
+    pub fn add(&mut self, other: Used) {
+        self.cpu += other.cpu;
+        self.rss = self.rss.saturating_add(other.rss);
     }
 }

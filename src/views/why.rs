@@ -47,6 +47,7 @@ pub fn why(view: &View<'_>, name: &str) -> Result<Map, Refusal> {
     let mut answer = one("name", watcher.config.name.as_str().into());
     let mut put = |key: &str, value: Json| control::put(&mut answer, key, value);
     put("state", watcher.status().word().into());
+    put("condition", watcher.condition().into());
     put("running", watcher.running().into());
     put("wanted", watcher.config.wanted().into());
     put("autostart", options.autostart.into());
@@ -69,6 +70,7 @@ pub fn why(view: &View<'_>, name: &str) -> Result<Map, Refusal> {
     put("survivors", watcher.survivors().iter().copied().map(Json::from).collect());
     put("restarts", history.deaths().into());
     put("changes", history.changes().map(|change| change_of(change, clocks)).collect());
+    put("has_streams", watcher.config.streams().next().is_some().into());
     put("last_output", last_output(view.rings, watcher.id, LAST_LINES));
     Ok(answer)
 }

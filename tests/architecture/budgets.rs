@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_700),
-    ("cli", 2_960),
-    ("config", 5_050),
-    ("control", 2_550),
+    ("arbiter", 4_730),
+    ("cli", 3_020),
+    ("config", 5_140),
+    ("control", 2_580),
     ("host", 4_150),
     ("parts", 8_100),
-    ("reactor", 1_270),
-    ("sys", 2_430),
-    ("views", 910),
+    ("reactor", 1_300),
+    ("sys", 2_440),
+    ("views", 1_010),
     // The files beside the folders.
-    ("", 270),
+    ("", 275),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -342,10 +342,12 @@ impl Circus {
 
 impl Drop for Circus {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         if std::thread::panicking() {
-            eprintln!("--- the log of circus:\n{}--- its output:\n{}---", self.log.text(), self.out.text());
+            let (log, out) = (self.log.text(), self.out.text());
+            eprintln!("--- how circus has ended: {ended:?}\n--- its log:\n{log}--- its output:\n{out}---");
         }
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if matches!(ended, Ok(None)) {
             kill_with_family(self.pid());
         }
         let _ = self.child.wait();

@@ -2,6 +2,7 @@
 
 use crate::common::client::Client;
 use crate::common::{Circus, proc, until};
+use circus::control::state::State;
 use circus::sys::limit;
 use serde_json::json;
 
@@ -95,6 +96,12 @@ fn a_listener_that_does_not_read_is_told_what_it_missed() {
 fn without_descriptors_circus_goes_on() {
     let circus = Circus::wrapped("ulimit -n 24; exec \"$@\"", "[watcher:w]\ncmd = sleep 1000");
     let before = circus.up("w");
+    // It is written a moment later, and would say that it cannot be.
+    until("the state file has the process", || {
+        let state = State::parse(circus.dir.read("sock.state").as_bytes()).ok()?;
+        let mut recorded = state.watchers.iter().flat_map(|watcher| &watcher.processes);
+        recorded.any(|(process, _)| process.pid == before[0]).then_some(())
+    });
     let mut first = circus.client();
     let crowd: Vec<Client> = (0..150).map(|_| circus.client()).collect();
     circus.log.line("[ERROR] accepting a control connection: Too many open files");

@@ -398,6 +398,12 @@ fn several_names_and_patterns_are_a_request_each() {
     assert_eq!(run(&["reload", "WEB?", "--waiting"]), fine("web1: ok\nweb2: ok\n"));
     assert_eq!(run(&["stop", "web1", "web2", "--waiting"]), fine("web1: ok\nweb2: ok\n"));
     assert_eq!(run(&["status", "*"]), fine("late: active\nother: active\nweb1: stopped\nweb2: stopped\n"));
+    let near = "error: program othr not found; did you mean other?\n".to_string();
+    assert_eq!(run(&["status", "othr"]), (3, String::new(), near));
+    let near = "error: 'numprocess' option not found; did you mean numprocesses?\n".to_string();
+    assert_eq!(run(&["get", "other", "numprocess"]), (3, String::new(), near));
+    let near = "respawn = Tru is neither true (yes, true, on, 1) nor false (no, false, off, 0), nor on-failure; did you mean True?\n";
+    assert_eq!(run(&["set", "other", "respawn", "Tru"]), (1, String::new(), near.to_string()));
     let missing = "error: none: program none not found\n".to_string();
     assert_eq!(run(&["numprocesses", "other", "none"]), (3, "other: 1\n".into(), missing));
     let missing = "error: program x* not found\n".to_string();

@@ -1,8 +1,11 @@
 //! `circus ctl` from outside: what it sends, prints and returns, against daemons that the test plays.
 
+use crate::common::needs_root;
+use crate::common::user::NOBODY;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
@@ -249,4 +252,34 @@ fn a_shell_asks_for_completions() {
     assert_eq!(ask("circusctl stop ", "2"), (1, "Work web\n".into(), String::new()));
     daemon.join().expect("the daemon's part");
     assert_eq!(ask("circusctl", "nonsense").0, 1);
+}
+
+/// As one that listens where a port was asked for is, by its number.
+#[test]
+fn the_only_circus_of_a_user_is_found_whatever_its_file_is_called() {
+    needs_root();
+    let dir = Dir::new("alone");
+    let place = dir.0.join("circus");
+    std::fs::create_dir(&place).expect("a directory");
+    let serve = |name: &str| {
+        let listener = UnixListener::bind(place.join(name)).expect("bound");
+        // Root has another default directory.
+        std::os::unix::fs::chown(place.join(name), Some(NOBODY), Some(NOBODY)).expect("root");
+        listener
+    };
+    let run = || {
+        let mut command = ctl();
+        command.arg("numwatchers").env("XDG_RUNTIME_DIR", &dir.0).env_remove("CIRCUSCTL_ENDPOINT");
+        texts(&command.uid(NOBODY).gid(NOBODY).output().expect("ctl runs"))
+    };
+    let daemon = play(serve("circus-7777.sock"), "{\"numwatchers\":2}\n");
+    let found = format!("circus at {}\n", place.join("circus-7777.sock").display());
+    assert_eq!(run(), (0, "2\n".into(), found));
+    daemon.join().expect("the daemon's part");
+    // The first one is gone, whose file is still there.
+    let _both = [serve("circus-8888.sock"), serve("circus-9999.sock")];
+    let (code, _, err) = run();
+    assert_eq!(code, 1);
+    assert!(err.contains("circus-8888.sock: a circus answers\n"), "{err}");
+    assert!(err.ends_with("Several answer: --endpoint says which one.\n"), "{err}");
 }

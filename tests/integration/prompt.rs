@@ -41,7 +41,7 @@ fn lines_from_a_pipe_are_carried_out() {
     }
     let (out, _) = piped(&circus, &[], "help\nhelp list\n?list\n");
     assert!(out.contains("\nDocumented commands (type help <topic>):\n====="), "{out}");
-    assert_eq!(out.matches("usage: circusctl list [NAME]\n").count(), 2, "{out}");
+    assert_eq!(out.matches("usage: circusctl list [NAME...]\n").count(), 2, "{out}");
 }
 
 #[test]
@@ -193,4 +193,22 @@ fn the_terminal_is_as_before_after_a_signal() {
     terminal.out.line("code 143");
     assert_eq!(terminal.code(), Some(0));
     assert_eq!(circus.dir.read("before"), circus.dir.read("after"));
+}
+
+/// What it asks to end takes its time to do so.
+#[test]
+fn at_a_terminal_the_end_of_an_order_is_waited_for() {
+    let circus = Circus::start(
+        "[watcher:slow]\ncmd = sh -c 'trap \"\" TERM; echo 1 > {dir}/up; while :; do sleep 0.1; done'\ngraceful_timeout = 0.7\n",
+    );
+    let state = "$CTL --json status slow";
+    until("it ignores the signal", || circus.dir.path("up").exists().then_some(()));
+    let mut terminal = Terminal::run(&circus, &format!("$CTL --no-wait stop slow; {state}"));
+    terminal.out.line("\"status\":\"stopping\"");
+    terminal.code();
+    let mut terminal =
+        Terminal::run(&circus, &format!("$CTL restart slow; {state}; $CTL stop slow; {state}"));
+    terminal.out.line("\"status\":\"active\"");
+    terminal.out.line("\"status\":\"stopped\"");
+    assert_eq!(terminal.code(), Some(0));
 }

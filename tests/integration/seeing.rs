@@ -1,6 +1,6 @@
 //! What can be seen of circus: whether all is well, and why something is as it is.
 
-use crate::common::{Circus, SIGKILL, proc, until};
+use crate::common::{Circus, Dir, SIGKILL, proc, until};
 use circus::sys::signal;
 use serde_json::{Value as Json, json};
 
@@ -95,6 +95,56 @@ fn details_tell_what_a_person_wants_to_see() {
     let queues: Vec<_> =
         reply["sockets"].as_array().unwrap().iter().map(|s| (&s["name"], &s["waiting"])).collect();
     assert_eq!(queues, [(&json!("tcp"), &json!(0)), (&json!("unix"), &json!(1))]);
+}
+
+#[test]
+fn a_process_is_told_with_what_comes_from_it() {
+    let burn = "import os\nwhile True: os.getpid()\n";
+    let ini = "[watcher:web]\ncmd = sh -c 'python3 {dir}/burn & wait'\n[watcher:sh]\ncmd = sh -c 'sleep 1000 & wait'\n";
+    let dir = Dir::new();
+    dir.write("burn", burn);
+    let circus = Circus::with(dir, ini, |_| {});
+    until("the time and memory of the descendant", || {
+        let reply = circus.ask("status", json!({"details": true}));
+        let of = |name: &str, key: &str| reply["watchers"][name]["processes"][0][key].clone();
+        let (cpu, rss) = (of("web", "cpu").as_f64()?, of("web", "rss").as_u64()?);
+        let metrics = circus.ctl_ok(&["metrics"]);
+        let line = "circus_process_cpu_seconds_total{watcher=\"web\",wid=\"1\"} ";
+        let told: f64 = metrics.lines().find_map(|one| one.strip_prefix(line))?.parse().ok()?;
+        (cpu > 0.3 && told > 0.3 && rss > of("sh", "rss").as_u64()? * 2).then_some(())
+    });
+}
+
+#[test]
+fn what_a_watcher_is_doing_is_told_apart() {
+    let circus = Circus::start(
+        "[watcher:bad]\ncmd = sh -c 'exit 3'\nmax_retry = -1\n[watcher:given_up]\ncmd = /nowhere/to/be/found\n\
+         max_retry = 0\n[watcher:job]\ncmd = true\nrespawn = False\n[watcher:broken_job]\ncmd = false\nrespawn = False\n\
+         [watcher:later]\ncmd = sleep 1000\nrequires = given_up\n[watcher:web]\ncmd = sleep 1000\n\
+         [watcher:off]\ncmd = sleep 1000\nautostart = False\n",
+    );
+    let wanted =
+        "bad=failing broken_job=failed given_up=failed job=done later=waiting off=stopped web=active";
+    until(wanted, || {
+        let reply = circus.ask("status", json!({"details": true}));
+        let watchers = reply["watchers"].as_object().expect("an object");
+        let told =
+            watchers.iter().map(|(name, w)| format!("{name}={}", w["condition"].as_str().unwrap_or("?")));
+        (told.collect::<Vec<_>>().join(" ") == wanted).then_some(())
+    });
+    let (table, metrics) = (circus.ctl_ok(&["status", "--details"]), circus.ctl_ok(&["metrics"]));
+    let of = |name: &str| table.lines().find(|line| line.starts_with(name)).expect("a line").to_string();
+    assert_eq!(of("job").split_whitespace().nth(1), Some("done"));
+    assert!(
+        metrics.contains("circus_watcher_state{watcher=\"later\",circus_watcher_state=\"waiting\"} 1\n"),
+        "{metrics}"
+    );
+    let why = circus.ctl_ok(&["why", "bad"]);
+    assert!(
+        why.starts_with("bad is failing (active) since ") && why.contains("\nIts output is not kept: "),
+        "{why}"
+    );
+    assert_eq!(circus.ctl_ok(&["status", "job"]), "stopped", "Circus's word");
 }
 
 #[test]

@@ -105,7 +105,6 @@ pub const MUTANTS: &[Mutant] = &[
         after: "if false {",
         breaks: "a process that comes while its watcher stops is kept",
     },
-    // Not found either: the model knows how many processes stay, not which.
     Mutant {
         file: "stop.rs",
         before: "sort_by(&mut candidates, |a, b| order(a) < order(b));",
@@ -118,8 +117,6 @@ pub const MUTANTS: &[Mutant] = &[
         after: "chain.charged > most.max(1)",
         breaks: "max_retry is off by one",
     },
-    // Not found within a million steps yet: a life seldom has a shortage and then a failure in a row. It waits for a
-    // script that mixes the two.
     Mutant {
         file: "respawn.rs",
         before: "self.charged.saturating_add(u32::from(!shortage))",
@@ -149,5 +146,41 @@ pub const MUTANTS: &[Mutant] = &[
         before: "let too_many = self.left.survivors.len().saturating_sub(wanted);",
         after: "let too_many = 0;",
         breaks: "processes that survive SIGKILL pile up",
+    },
+    Mutant {
+        file: "health.rs",
+        before: "Notice::Alive => liveness.heard = cx.now,",
+        after: "Notice::Alive => {}",
+        breaks: "watchdog ends a process that says WATCHDOG=1 in time",
+    },
+    Mutant {
+        file: "agenda.rs",
+        before: "call.deadline = call.deadline.plus(seconds);",
+        after: "let _ = call;",
+        breaks: "after circus stood still, hook_timeout goes on",
+    },
+    Mutant {
+        file: "on_demand.rs",
+        before: "let delay = if chain.bad > 0 { backoff.delay(chain, &mut cx.random) } else { 0.0 };",
+        after: "let delay = 0.0;",
+        breaks: "on_demand: there is no pause after processes that ended at once",
+    },
+    Mutant {
+        file: "watcher.rs",
+        before: "if !self.call(Hook::BeforeStop, About::default(), Then::Stop, cx) {\n            self.ask_all(cx);\n        }",
+        after: "self.call(Hook::BeforeStop, About::default(), Then::Stop, cx);\n        self.ask_all(cx);",
+        breaks: "a stop does not wait for before_stop",
+    },
+    Mutant {
+        file: "reload.rs",
+        before: "if self.spawns.under_way.is_none() && self.new_ones_are_ready() =>",
+        after: "if self.spawns.under_way.is_none() =>",
+        breaks: "a reload ends the old processes before the new ones are ready",
+    },
+    Mutant {
+        file: "reload.rs",
+        before: "self.settings.proven.as_ref().filter(|_| !self.is_reloading()).unwrap_or(&self.config)",
+        after: "&self.config",
+        breaks: "after a failed reload the new options make the processes",
     },
 ];

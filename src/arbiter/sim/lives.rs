@@ -211,6 +211,7 @@ fn random_life(seed: u64, steps: u32) -> trace::Trace {
 /// Nothing goes wrong any more: what is to run does after a while. Then it is asked to end, and does.
 pub(super) fn end_calmly(world: &mut World) {
     world.scripts.clear();
+    world.others.clear();
     world.hook_scripts.clear();
     world.run(200.0);
     // One that waits for the rest of a group each time takes longer.

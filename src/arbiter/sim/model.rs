@@ -14,6 +14,8 @@ struct Wanted {
     up: bool,
     /// "a process that ends leaves its place empty until the next start"
     empty: usize,
+    /// Those of its processes that have to be there still, the oldest first.
+    stay: Vec<Pid>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,8 @@ impl Wanted {
 
 impl Model {
     fn new(configs: &[WatcherConfig]) -> Model {
-        let wanted = |config: &WatcherConfig| Wanted { config: config.clone(), up: false, empty: 0 };
+        let wanted =
+            |config: &WatcherConfig| Wanted { config: config.clone(), up: false, empty: 0, stay: Vec::new() };
         let named = configs.iter().map(|config| (config.name.clone(), wanted(config)));
         let mut model = Model { watchers: named.collect() };
         model.start_all();
@@ -82,6 +85,7 @@ impl Model {
     fn stop(&mut self, name: &str) {
         if let Some(wanted) = self.watchers.get_mut(name) {
             (wanted.up, wanted.empty) = (false, 0);
+            wanted.stay.clear();
         }
         let followers = self.watchers.iter().filter(|(_, other)| other.requires() == Some(name));
         let followers: Vec<String> = followers.map(|(name, _)| name.clone()).collect();
@@ -107,24 +111,37 @@ impl Model {
             self.start(name);
         } else if !wanted.config.options.send_hup {
             wanted.empty = 0;
+            wanted.stay.clear();
         }
     }
 
-    /// "numprocesses ± n, floor 0"; "Singleton: refused".
+    /// "numprocesses ± n, floor 0"; "A singleton keeps its one process."
     fn change(&mut self, name: &str, by: i64) {
-        let Some(wanted) = self.watchers.get_mut(name).filter(|wanted| !wanted.config.options.singleton)
-        else {
+        let Some(wanted) = self.watchers.get(name) else { return };
+        let before = wanted.config.options.numprocesses;
+        match wanted.config.options.singleton {
+            true => self.set_number(name, before.max((before + by).clamp(0, 1))),
+            false => self.set_number(name, (before + by).max(0)),
+        }
+    }
+
+    /// "Singleton watcher has a single process". What is too much is ended, the oldest first.
+    fn set_number(&mut self, name: &str, number: i64) {
+        let Some(wanted) = self.watchers.get_mut(name) else { return };
+        if wanted.config.options.singleton && number > 1 {
             return;
-        };
+        }
         let running = wanted.number().saturating_sub(wanted.empty);
-        wanted.config.options.numprocesses = (wanted.config.options.numprocesses + by).max(0);
+        wanted.config.options.numprocesses = number;
         // Nobody is ended as long as places that are empty anyway are enough.
         wanted.empty = wanted.empty.min(wanted.number().saturating_sub(running));
+        wanted.stay.drain(..wanted.stay.len().saturating_sub(wanted.number()));
     }
 
     /// A process has ended by itself. "when the last one has ended, the watcher stops"
-    fn ended(&mut self, name: &str, exit: Exit) {
+    fn ended(&mut self, name: &str, pid: Pid, exit: Exit) {
         let wanted = self.watchers.get_mut(name).unwrap();
+        wanted.stay.retain(|other| *other != pid);
         let replaced = match wanted.config.options.respawn {
             Respawn::Always => true,
             Respawn::Never => false,
@@ -136,10 +153,19 @@ impl Model {
         }
     }
 
-    fn leaves_none(&self, name: &str, by: i64) -> bool {
+    /// What "active" means of one that has lost its last place is not compared where it matters to others.
+    fn leaves_none(&self, task: &Task) -> bool {
+        let Some((name, (set, by))) = numbers(task) else { return false };
         let related = self.watchers.values().any(|other| other.requires() == Some(name));
         let related = related || self.requires(name).is_some();
-        related && self.watchers.get(name).is_some_and(|wanted| wanted.config.options.numprocesses + by < 1)
+        let before = |wanted: &Wanted| set.unwrap_or(wanted.config.options.numprocesses);
+        related && self.watchers.get(name).is_some_and(|wanted| before(wanted) + by < 1)
+    }
+
+    /// Which places are empty, and who is the oldest, is known when all are there; of a singleton there is but one.
+    fn has_to_be_quiet(&self, task: &Task) -> bool {
+        let wanted = numbers(task).and_then(|(name, _)| self.watchers.get(name));
+        wanted.is_some_and(|wanted| !wanted.config.options.singleton)
     }
 
     fn obey(&mut self, task: &Task) {
@@ -152,12 +178,28 @@ impl Model {
             Task::Reload { name: Some(name), graceful: true, .. } => self.reload(name),
             Task::Reload { name: Some(name), .. } => self.restart(name),
             Task::Change { name, by } => self.change(name, *by),
+            Task::Edit(Edit::Set { name, .. }) => {
+                let number = numbers(task).and_then(|(_, (number, _))| number);
+                self.set_number(name, number.expect("the model knows this option alone"));
+            }
             Task::Edit(Edit::Rm { name, .. }) => {
                 self.stop(name);
                 self.watchers.remove(name.as_str());
             }
             other => panic!("the model knows nothing of {other:?}"),
         }
+    }
+}
+
+/// Whose number of processes an order changes: what it sets, or by how much it differs.
+fn numbers(task: &Task) -> Option<(&str, (Option<i64>, i64))> {
+    match task {
+        Task::Change { name, by } => Some((name, (None, *by))),
+        Task::Edit(Edit::Set { name, options }) => match options.as_slice() {
+            [(key, Value::Int(number))] if key == "numprocesses" => Some((name, (Some(*number), 0))),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -187,6 +229,10 @@ fn random_task(dice: &mut Dice) -> Task {
         6 if dice.roll(3) == 0 => Task::Stop(Select::All),
         6..8 => Task::Restart(one),
         8..11 => Task::Reload { name: Some(name), graceful: dice.roll(4) > 0, sequential: dice.roll(2) == 0 },
+        11 | 12 => {
+            let number = Value::Int(dice.roll(4) as i64);
+            Task::Edit(Edit::Set { name, options: vec![("numprocesses".into(), number)] })
+        }
         15 if dice.roll(4) == 0 => Task::Edit(Edit::Rm { name, nostop: false }),
         _ => Task::Change { name, by: dice.roll(5) as i64 - 2 },
     }
@@ -228,6 +274,7 @@ fn compare(plan: &Plan) -> World {
     world.set_warmup_delay(plan.warmup_delay);
     world.send(Event::Start);
     world.run(QUIET);
+    model.check(&world);
     check_start(plan, &world);
     for step in &plan.steps {
         match step {
@@ -235,18 +282,19 @@ fn compare(plan: &Plan) -> World {
                 world.run(QUIET);
                 let Some((pid, exit)) = world.dying(step) else { continue };
                 let name = world.owner(pid).unwrap().config.name.clone();
+                model.check(&world);
                 world.take(step);
-                model.ended(&name, exit);
+                model.ended(&name, pid, exit);
                 world.run(QUIET);
+                model.check(&world);
             }
-            // What "active" means of one that has lost its last place is not compared where it matters.
-            Step::Order(Order { what: Task::Change { name, by }, .. }) if model.leaves_none(name, *by) => {}
+            Step::Order(Order { what, .. }) if model.leaves_none(what) => {}
             // One that waits for another one has a goal, but nothing to reload.
             Step::Order(Order { what: Task::Reload { name: Some(name), .. }, .. })
                 if world.pids(name).is_empty() && model.requires(name).is_some() => {}
-            // Which places are empty is known when all are there.
-            Step::Order(Order { what: Task::Change { .. }, .. }) => {
+            Step::Order(Order { what, .. }) if model.has_to_be_quiet(what) => {
                 world.run(QUIET);
+                model.check(&world);
                 model.take(step, &mut world);
             }
             Step::Order(_) => model.take(step, &mut world),
@@ -312,11 +360,16 @@ impl Model {
         world.take(step);
     }
 
-    fn check(&self, world: &World) {
+    fn check(&mut self, world: &World) {
         for name in NAMES {
             let id = world.arbiter.find(name).map(|watcher| watcher.id);
             let of = |pid: &&Pid| Some(world.modes[pid].0) == id && !world.procs[pid].zombie;
-            assert_eq!(world.procs.keys().filter(of).count(), self.processes(name), "{name}");
+            let there: Vec<Pid> = world.procs.keys().filter(of).copied().collect();
+            assert_eq!(there.len(), self.processes(name), "{name}");
+            let Some(wanted) = self.watchers.get_mut(name) else { continue };
+            // Numbers rise: those that stay are the oldest of those that are there.
+            assert!(there.starts_with(&wanted.stay), "{name}: {there:?}, and not {:?} still", wanted.stay);
+            wanted.stay = there;
         }
     }
 }

@@ -154,6 +154,7 @@ impl World {
         }
         self.heeding.values_mut().for_each(|at| *at = at.plus(seconds));
         self.note_freeze(seconds);
+        self.be_patient(seconds);
         self.send(Event::Overslept { seconds });
     }
 

@@ -9,6 +9,8 @@ use std::fmt;
 pub(super) enum Step {
     /// From now on the processes of a watcher are such.
     Script(String, Script),
+    /// And every other one of them is such.
+    Others(String, Script),
     /// From now on a hook of a watcher is such.
     Hook(String, &'static str, HookScript),
     /// One of the processes that live is ended, whichever has this place among them.
@@ -158,6 +160,7 @@ fn random_step(files: &mut Vec<WatcherConfig>, dice: &mut Dice) -> Step {
     let name = NAMES[dice.roll(4) as usize].to_string();
     let at = dice.roll(12) as usize;
     match dice.roll(14) {
+        0 if dice.roll(3) == 0 => Step::Others(name, lives::random_script(dice)),
         0 => Step::Script(name, lives::random_script(dice)),
         1 => Step::Kill9(at),
         2 => [Step::Reload, Step::Trigger(at), Step::OutOfMemory(at)][dice.roll(3) as usize].clone(),
@@ -187,6 +190,7 @@ impl World {
     pub(super) fn take(&mut self, step: &Step) {
         match step.clone() {
             Step::Script(name, script) => drop(self.scripts.insert(name, script)),
+            Step::Others(name, script) => drop(self.others.insert(name, script)),
             Step::Hook(name, hook, script) => drop(self.hook_scripts.insert((name, hook), script)),
             Step::Kill9(at) => self.alive(at).into_iter().for_each(|pid| self.kill9(pid)),
             Step::Ends(..) => {
@@ -237,6 +241,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Script(name, script) => write!(f, "Script({name:?}, {})", Unlike(script)),
+            Step::Others(name, script) => write!(f, "Others({name:?}, {})", Unlike(script)),
             Step::Order(Order { what, waiting }) => write!(f, "Order({what:?}, waiting: {waiting})"),
             Step::Write(Ok(files)) => {
                 write!(f, "Write, warmup_delay {}, touched {:?}:", files.warmup_delay, files.touched)?;

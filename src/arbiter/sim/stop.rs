@@ -186,3 +186,19 @@ fn a_command_and_a_signal_are_no_hurry() {
     world.run(61.0);
     assert!(world.exited && world.signals.iter().all(|(_, signum)| *signum != 9));
 }
+
+#[test]
+fn nobody_gets_stop_signal_twice_even_if_another_signal_came_between() {
+    let mut world = World::booted(vec![watcher("web", 1)]);
+    world.scripts.insert("web".into(), Script { obeys: None, ..GOOD });
+    world.order(Task::Restart(only("web")));
+    world.run(1.0);
+    let (pid, before) = (world.pids("web")[0], world.signals.len());
+    let kill = |signum| Task::Kill { name: "web".into(), pid: None, signum, graceful_timeout: Some(2.0) };
+    for signum in [None, Some(2), None] {
+        world.order(kill(signum));
+    }
+    assert_eq!(world.signals[before..], [(pid, 15), (pid, 2)]);
+    world.run(2.1);
+    assert_eq!(world.exits[&pid], Exit::Signal(9));
+}

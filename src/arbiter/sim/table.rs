@@ -2,7 +2,7 @@
 //! lives have it without a line here.
 
 use super::*;
-use crate::config::options::{Row, WATCHER, WatcherOptions};
+use crate::config::options::{Live, Row, WATCHER, WatcherOptions};
 use crate::config::value::Kind;
 
 /// Short, so that something happens within the seconds of a life.
@@ -74,6 +74,11 @@ pub(super) fn any_option(dice: &mut Dice) -> (String, Value) {
 pub(super) fn change(config: &mut WatcherConfig, dice: &mut Dice) {
     let (key, value) = any_option(dice);
     config.set(&key, &value).unwrap_or_else(|why| panic!("{key} = {value:?}: {why:?}"));
+}
+
+/// Whether processes are made anew when an option is set.
+pub(super) fn makes_anew(key: &str) -> bool {
+    WATCHER.iter().any(|row| row.key == key && row.live == Live::Reload)
 }
 
 /// The options of a watcher that are not those of another one.

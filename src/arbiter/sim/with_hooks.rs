@@ -351,6 +351,22 @@ fn before_stop_comes_before_any_signal_and_after_stop_when_nothing_is_left() {
 }
 
 #[test]
+fn before_stop_comes_before_the_signal_to_one_that_says_that_it_is_not_well() {
+    let mut config = hooked("web", 1, &["before_stop"]);
+    config.options.watchdog = Some(1.0);
+    let mut world = World::booted(vec![config]);
+    world.hook_scripts.insert(("web".into(), "before_stop"), (Some(1.0), Answer::Yes));
+    world.order(stop());
+    let pid = world.pids("web")[0];
+    world.send(Event::Noticed { pid, notice: Notice::Trigger });
+    world.run(0.9);
+    assert_eq!(world.signals, []);
+    world.run(0.5);
+    assert!(world.signals.iter().all(|signal| *signal == (pid, 15)), "{:?}", world.signals);
+    assert_eq!(world.status("web"), "stopped");
+}
+
+#[test]
 fn who_is_in_a_hurry_waits_for_no_hook() {
     for hook in ["before_stop", "before_signal", "after_reap", "after_stop"] {
         let mut world = scripted(&["before_stop", "before_signal", "after_reap", "after_stop"], hook, NEVER);

@@ -69,7 +69,7 @@ pub struct Tried {
     places: Vec<(String, String)>,
     /// The rights are missing for one of them.
     denied: bool,
-    /// Several circuses of other users answer.
+    /// Several circuses answer that could be meant.
     several: bool,
 }
 
@@ -82,9 +82,7 @@ impl Tried {
     /// What to say when none answers.
     fn trouble(self) -> Trouble {
         let end = match self {
-            Tried { several: true, .. } => {
-                "Several answer that belong to other users: --endpoint says which one."
-            }
+            Tried { several: true, .. } => "Several answer: --endpoint says which one.",
             Tried { denied: true, .. } => {
                 "A circus may well run there, but this user has no right to use it: ask as its user or as root, \
                  or have [access] or endpoint_owner let this user in."
@@ -250,6 +248,13 @@ fn find(endpoint: Option<&str>) -> Result<(UnixStream, bool), Trouble> {
                 Ok(stream) => return Ok((stream, false)),
                 Err(error) => tried.note(place.to_string(), &error),
             }
+        }
+        let is_safe = |path: &str| safe(&Place::Path(format!("{path}/")), &directory, uid).is_ok();
+        if endpoint.is_none()
+            && is_safe(&directory.path)
+            && let Some(stream) = others::alone(&directory.path, &mut tried)
+        {
+            return Ok((stream, false));
         }
         if let Some(file) = endpoint::default_file(endpoint).ok().flatten().filter(|_| uid == 0)
             && let Some(stream) = others::find(&file, &mut tried)

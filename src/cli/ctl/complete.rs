@@ -1,8 +1,9 @@
 //! What can stand where the cursor is: options, commands and their options, watchers, keys, values.
 
-use super::args::OPTIONS;
+use super::args::{Invocation, OPTIONS};
 use super::client::Connection;
 use crate::config::Kind;
+use crate::config::check::suggest::nearest;
 use crate::config::options::{self, Built, Live};
 use crate::control::args::Flag;
 use crate::control::commands::{self, COMMANDS, Command};
@@ -121,6 +122,26 @@ pub fn watchers(endpoint: Option<&str>) -> Vec<String> {
     members(at(&ask().unwrap_or_default(), "statuses")).map(|(name, _)| plain(name)).collect()
 }
 
+/// A phrase that says what may have been meant by a word behind a command, if nothing is called so: "; did you mean web?".
+pub fn meant(invocation: &Invocation, words: &[String]) -> Option<String> {
+    let Invocation { options, command, args } = invocation;
+    let watchers = || watchers(options.value("endpoint"));
+    let of_words = words.iter().enumerate().map(|(place, word)| {
+        let before = words.get(..place).unwrap_or_default();
+        (word, values(command, place, before, &watchers))
+    });
+    let of_flags = args.flags.iter().filter_map(|(name, value)| {
+        let flag = command.flags().find(|flag| flag.name == *name)?;
+        Some((value.as_ref()?, arguments(flag)))
+    });
+    of_words.chain(of_flags).find_map(|(word, known)| {
+        if known.iter().any(|one| one.eq_ignore_ascii_case(word)) {
+            return None;
+        }
+        nearest(word, &mut known.iter().map(String::as_str)).map(|near| format!("; did you mean {near}?"))
+    })
+}
+
 /// What all words begin with, in which the case of letters counts.
 pub fn common(words: &[String]) -> &str {
     let mut common = words.first().map_or("", String::as_str);
@@ -155,7 +176,8 @@ mod tests {
             ("restart --match regex w", "web worker"),
             ("restart --", "--match --waiting"),
             ("status ", "clock web worker"),
-            ("status web ", ""),
+            ("status web ", "clock web worker"),
+            ("stats web ", ""),
             ("set web graceful", "graceful_timeout"),
             ("set web stdout_stream.fil", "stdout_stream.filename"),
             ("set web respawn ", "True False on-failure"),

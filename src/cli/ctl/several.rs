@@ -4,9 +4,9 @@
 use super::args::Invocation;
 use super::client::{Connection, Trouble, object};
 use super::progress::Progress;
-use super::{FAILED, REFUSED, code_of, complain, deadline_of, put_json, write_out};
+use super::{FAILED, REFUSED, code_of, complain, deadline_of, meant, properties, put_json, waits, write_out};
 use crate::config::pattern::{Pattern, is_pattern};
-use crate::control::args::{CliArgs, encode};
+use crate::control::args::CliArgs;
 use crate::control::plain::plain_text;
 use crate::control::{Map, at, field, items, output};
 use crate::sorted::Sorted;
@@ -31,7 +31,7 @@ pub(super) fn are_named(invocation: &Invocation) -> bool {
 
 /// Sends a request for each name and prints the answers; the exit code is that of the last one that is not 0.
 pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Result<u8, Trouble> {
-    let waits = invocation.args.has("waiting");
+    let waits = waits(invocation);
     let deadline = deadline_of(&invocation.options, waits);
     let names = match names(connection, invocation, deadline)? {
         Ok(names) => names,
@@ -48,7 +48,7 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
         let mut asked = Vec::new();
         for (place, name) in names {
             let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
-            let properties = encode(invocation.command, &args).map_err(Trouble::Other)?;
+            let properties = properties(invocation, &args).map_err(Trouble::Other)?;
             connection.ask_as(name, invocation.command.name, &properties, deadline)?;
             asked.push((*place, name, properties));
         }
@@ -121,7 +121,8 @@ fn show(
     if invocation.options.has("json") {
         put_json(line)?;
     } else if refused {
-        complain(&format!("error: {name}: {}", field(&reply, "reason")), 0);
+        let hint = meant(invocation, &[name.to_string()]);
+        complain(&format!("error: {name}: {}{hint}", field(&reply, "reason")), 0);
     } else {
         let text = plain_text(&(invocation.command.render)(properties, &reply));
         let mut lines = text.lines();
@@ -151,7 +152,7 @@ fn follow(invocation: &Invocation, names: &[String]) -> u8 {
     let one = |place: usize, name: &String| -> Result<u8, Trouble> {
         let mut connection = Connection::open(options.value("endpoint"), options.value("token-file"))?;
         let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
-        let properties = encode(invocation.command, &args).map_err(Trouble::Other)?;
+        let properties = properties(invocation, &args).map_err(Trouble::Other)?;
         let deadline = deadline_of(options, false);
         connection.ask(invocation.command.name, &properties, deadline)?;
         let reply = connection.object(deadline)?;

@@ -185,7 +185,7 @@ fn group(name: &str, watcher: &Json, percent: &mut dyn FnMut(&Json) -> f64) -> (
     let row = Row {
         subject: Subject { watcher: name.into(), pid: None },
         wid: 0,
-        state: word(watcher, "status").into(),
+        state: overview::condition(watcher),
         uptime: at(watcher, "since").as_f64(),
         restarts: integer(at(watcher, "restarts")),
         cpu: processes.iter().map(|process| process.cpu).sum(),

@@ -18,6 +18,9 @@ const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "ssh", "su", "zsh"
 /// Programs whose options have files behind them, and no patterns of their own.
 const TAKE_FILES: &[&str] = &["cat", "chmod", "chown", "cp", "head", "ls", "mv", "rm", "tail"];
 
+/// What a shell sees in a text that is more than words.
+const OF_SYNTAX: [char; 11] = ['|', '<', '>', '&', ';', '$', '`', '~', '*', '\\', '='];
+
 /// So many dollars of a word are looked at.
 const MOST_VARIABLES: usize = 100;
 
@@ -42,6 +45,11 @@ const USE_SHELL: &str = "write `sh -c '...'` around it, or `shell = True` in a w
 impl Checker {
     /// The first thing in a command line that takes a shell. What is `whole` begins with a program.
     pub(super) fn shell_syntax(&mut self, place: (&Origins, &str), text: &str, is_whole: bool) {
+        // Most command lines have nothing of the kind.
+        let first = text.split_whitespace().next().unwrap_or_default();
+        if !text.contains(OF_SYNTAX) && !OF_SHELLS.contains(&first) {
+            return;
+        }
         if let Some((severity, message)) = problem(text, is_whole) {
             self.find(severity, place, message);
         }

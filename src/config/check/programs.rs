@@ -40,9 +40,9 @@ pub struct Program<'a> {
     pub name: String,
     /// The first of these that exists is it.
     pub places: Vec<String>,
-    /// The directories in which programs are looked for.
-    pub dirs: Vec<String>,
-    /// The PATH that they are from, and whose it is.
+    /// The directory of a virtual environment, in which programs are looked for first.
+    pub venv: Option<String>,
+    /// The PATH, and whose it is.
     pub path: (String, &'static str),
     /// The user that it runs as; that of circus if there is none.
     pub user: Option<&'a str>,
@@ -53,9 +53,10 @@ pub struct Program<'a> {
 /// process is spawned is left out.
 pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Around<'_>) -> Vec<Program<'a>> {
     let options = &watcher.options;
-    let cmd = first(&options.cmd).map(|program| (watcher::cmd, program));
     let executable = options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
-    let own = if words::split(&options.cmd).is_ok() { executable.or(cmd) } else { None };
+    let program = |line: Vec<String>| line.into_iter().next().filter(|word| !is_for_a_shell(word));
+    let cmd = |line| program(line).map(|program| (watcher::cmd, program));
+    let own = words::split(&options.cmd).ok().and_then(|line| executable.or(cmd(line)));
     let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
     let own = own.filter(|_| !options.shell).into_iter().chain(commands);
     // A file of variables may hold another PATH.
@@ -63,24 +64,24 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
     let copied = options.copy_env.then_some(around.environ);
     let env = |name: &str| watcher.env.get(name).or_else(|| copied?.get(name)).map(String::as_str);
     let path = env("PATH").unwrap_or(around.default_path);
-    let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
-    let dirs: Vec<String> = venv.chain(path.split(':').map(str::to_string)).collect();
+    let venv = options.virtualenv.as_ref().map(|venv| join(venv, "bin"));
+    let dirs = || venv.clone().into_iter().chain(path.split(':').map(str::to_string)).collect::<Vec<_>>();
     let found = own.filter_map(|(key, name)| {
         let places = places(&name, &dirs, dir)?;
         let path = (path.to_string(), "the processes");
-        let dirs = dirs.iter().map(|dir_of| join(dir.unwrap_or_default(), dir_of)).collect();
-        Some(Program { key: key.into(), name, places, dirs, path, user: options.uid.as_deref() })
+        let (venv, user) =
+            (venv.clone().map(|venv| join(dir.unwrap_or_default(), &venv)), options.uid.as_deref());
+        Some(Program { key: key.into(), name, places, venv, path, user })
     });
     let mut found: Vec<_> = found.collect();
     let path = around.environ.get("PATH").map_or(around.default_path, String::as_str);
-    let dirs: Vec<String> = path.split(':').map(str::to_string).collect();
+    let dirs = || path.split(':').map(str::to_string).collect();
     for (name, (command, _)) in watcher.hooks.iter().filter(|(name, _)| NAMES.contains(&name.as_str())) {
         let Some(program) = first(command).filter(|_| !is_python(command)) else { continue };
         let Some(places) = places(&program, &dirs, Some(around.cwd)) else { continue };
         let (key, path) = (format!("hooks.{name}"), (path.to_string(), "circus"));
-        let (dirs, user) =
-            (dirs.iter().map(|dir| join(around.cwd, dir)).collect(), options.hooks_uid.as_deref());
-        found.push(Program { key, name: program, places, dirs, path, user });
+        let user = options.hooks_uid.as_deref();
+        found.push(Program { key, name: program, places, venv: None, path, user });
     }
     found
 }
@@ -97,8 +98,8 @@ pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Progra
             dirs.iter().flat_map(|dir| [".py", "/__init__.py"].map(|end| join(dir, &(module.clone() + end))));
         let (key, path, user) =
             (format!("hooks.{name}"), (String::new(), ""), watcher.options.hooks_uid.as_deref());
-        let (places, dirs) = (places.collect(), Vec::new());
-        found.push(Program { key, name: function.clone(), places, dirs, path, user });
+        let (places, venv) = (places.collect(), None);
+        found.push(Program { key, name: function.clone(), places, venv, path, user });
     }
     found
 }
@@ -117,7 +118,7 @@ pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
         let ends: &[&str] = if interpreter(words.first()?) == "node" { &["", ".js", ".json"] } else { &[""] };
         let places = ends.iter().map(|end| join(dir, &format!("{name}{end}"))).collect();
         let (path, user) = ((String::new(), ""), options.uid.as_deref());
-        Some(Program { key: key.into(), name, places, dirs: Vec::new(), path, user })
+        Some(Program { key: key.into(), name, places, venv: None, path, user })
     });
     found.filter(|program| is_settled(&program.name) && !is_for_a_shell(&program.name)).collect()
 }
@@ -168,13 +169,13 @@ fn first(line: &str) -> Option<String> {
 }
 
 /// Where a program may be, unless that cannot be known.
-fn places(program: &str, dirs: &[String], dir: Option<&str>) -> Option<Vec<String>> {
+fn places(program: &str, dirs: &dyn Fn() -> Vec<String>, dir: Option<&str>) -> Option<Vec<String>> {
     let at = |path: String| match dir {
         Some(dir) => Some(join(dir, &path)),
         None => path.starts_with('/').then_some(path),
     };
     let is_path = program.contains('/');
-    let in_dirs = || dirs.iter().map(|dir| join(dir, program)).collect();
+    let in_dirs = || dirs().iter().map(|dir| join(dir, program)).collect();
     let all: Vec<String> = if is_path { vec![program.to_string()] } else { in_dirs() };
     let places = all.into_iter().map(at).collect::<Option<Vec<_>>>()?;
     (is_settled(program) && places.iter().all(|place| is_settled(place))).then_some(places)

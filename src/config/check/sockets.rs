@@ -130,7 +130,9 @@ impl Checker {
                 || options.use_sockets && (named.is_empty() || named.contains(name))
         };
         let wrong = known.iter().find(|socket| !socket.options.blocking && gets(&socket.name));
-        if let (Some(socket), Some(program)) = (wrong, accepter(&options.cmd)) {
+        if let Some(socket) = wrong
+            && let Some(program) = accepter(&options.cmd)
+        {
             let message = format!(
                 "{} waits for connections in accept(2), so [socket:{}] needs `blocking = True`",
                 shorten(&program),

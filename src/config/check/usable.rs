@@ -105,7 +105,11 @@ fn first_line(shown: &str, bytes: &[u8], program: &Program<'_>, files: &dyn File
     }
     let name = words.find(|word| !word.starts_with('-') && !word.contains('='));
     let name = name.filter(|name| interpreter.ends_with("/env") && !name.contains('/'))?;
-    let there = program.dirs.iter().any(|dir| !matches!(follow(&join(dir, name), files), Err(Lost::Missing)));
+    let mut dirs = program.venv.as_deref().into_iter().chain(program.path.0.split(':'));
+    // Where the others are depends on the directory that they are looked for in.
+    let may_be =
+        |dir: &str| !dir.starts_with('/') || !matches!(follow(&join(dir, name), files), Err(Lost::Missing));
+    let there = dirs.any(may_be);
     let (path, of) = (excerpt(&program.path.0), program.path.1);
     (!there).then(|| {
         let name = shorten(name);

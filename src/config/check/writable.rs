@@ -22,13 +22,13 @@ const REMOTE: &str = "fuse nfs cifs smb 9p ceph afs autofs";
 /// never answer.
 pub fn check(config: &Config, files: &dyn Files, around: Around<'_>, may_wait: bool) -> Vec<Finding> {
     let read = |file| files.read(file).map(|bytes| text::from_bytes(&bytes)).unwrap_or_default();
-    let (looks, found, own) = (Sorted::new(), Checker::default(), around.ids.0);
+    let (looks, right, found, own) = (Sorted::new(), Sorted::new(), Checker::default(), around.ids.0);
     // Below another root of users, all those of outside look like one.
     let knows_all = read("/proc/self/uid_map").contains("4294967295");
     let (users, groups) = (table(files, "/etc/passwd"), table(files, "/etc/group"));
     let mounts = if may_wait { String::new() } else { read("/proc/self/mounts") };
     let remote = mounts.lines().filter_map(remote_mount).collect();
-    let mut system = Writable { files, around, users, groups, knows_all, remote, looks, found };
+    let mut system = Writable { files, around, users, groups, knows_all, remote, looks, right, found };
     let starts = format!("what circus runs as {}", system.name(own));
     let main = config.files.first().map_or("", |file| file);
     let dir = main.rsplit_once('/').map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir });
@@ -73,6 +73,9 @@ struct Writable<'a> {
     remote: Vec<String>,
     /// The places that were looked at.
     looks: Sorted<String, io::Result<Owned>>,
+    /// The ways on which nothing is wrong, for which user and whether what they lead to holds files, and whether that
+    /// exists: many watchers run the same program.
+    right: Sorted<String, ((u32, bool), bool)>,
     found: Checker,
 }
 
@@ -117,8 +120,13 @@ impl Writable<'_> {
     /// Says who else than root, circus and the user `uid` can change a place or what leads to it, and so decide `what`.
     /// What `holds` files is changed by any that is put there. The answer is whether there is something.
     fn judge(&mut self, origin: Option<&Origin>, path: &str, uid: u32, (what, holds): (&str, bool)) -> bool {
+        if let Some((_, exists)) = self.right.get(path).filter(|(asked, _)| *asked == (uid, holds)) {
+            return *exists;
+        }
         let (exists, fault) = self.way(path, uid, holds);
-        if let Some((Fault { who, remedy }, origin)) = fault.zip(origin) {
+        if fault.is_none() {
+            self.right.insert(path.into(), ((uid, holds), exists));
+        } else if let Some((Fault { who, remedy }, origin)) = fault.zip(origin) {
             let message = format!("{who}, and so decide {what}: {remedy}");
             // One place is said once, however many watchers it concerns.
             if self.found.findings.iter().all(|found| found.message != message) {
@@ -166,11 +174,12 @@ impl Writable<'_> {
 
     /// Who can change a file or directory by itself.
     fn fault(&self, path: &str, owned: &Owned, uid: u32) -> Option<Fault> {
-        let shown = excerpt(path);
         if owned.is_fixed {
             return None;
         }
+        let shown = || excerpt(path);
         if !self.is_trusted(owned.uid, uid) {
+            let shown = shown();
             let who = format!("the user {} owns `{shown}` and can change it", self.name(owned.uid));
             return Some(Fault { who, remedy: format!("chown root {shown}") });
         }
@@ -181,6 +190,7 @@ impl Writable<'_> {
             (true, false, true) => (format!("the group {}", name(&self.groups, owned.gid)), "g"),
             _ => return None,
         };
+        let shown = shown();
         let remedy = match owned.mode & 0o1000 {
             0 => format!("chmod {whose}-w {shown}"),
             _ => format!("what is trusted belongs elsewhere than below {shown}"),
@@ -416,5 +426,13 @@ mod tests {
     fn a_place_is_named_once() {
         let text = "[watcher:a]\ncmd = /o/x/run\n[watcher:b]\ncmd = /o/x/run\n[watcher:c]\ncmd = /o/run\n";
         assert_eq!(found(text, "/o 40777 0 0", 0).len(), 1);
+    }
+
+    #[test]
+    fn a_way_that_is_right_for_one_user_is_judged_again_for_another() {
+        let text = "[watcher:a]\ncmd = /o/x/run\nuid = www\n[watcher:b]\ncmd = /o/x/run\n";
+        let wanted =
+            "5 the user `www` owns `/o` and can change it, and so decide what runs as `root`: chown root /o";
+        assert_eq!(found(text, "/o 40755 33 33", 0), [wanted]);
     }
 }

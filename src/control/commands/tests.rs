@@ -157,7 +157,9 @@ fn questions_make_the_round() {
 #[test]
 fn every_option_is_heard() {
     for command in COMMANDS {
-        let words: Vec<String> = (0..command.words().0)
+        // circus ctl makes a request of each name, where none stands for all.
+        let least = command.words().0.max(usize::from(command.name == "tail"));
+        let words: Vec<String> = (0..least)
             .map(|place| match command.word(place) {
                 choice if choice.contains('|') => choice.split('|').next().unwrap_or_default(),
                 "KEY" => "cmd",

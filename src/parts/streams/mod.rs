@@ -90,7 +90,7 @@ pub struct Streams {
     pub rings: Rings,
     /// Processes whose lines are looked at.
     pub log_matches: LogMatches,
-    /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it; none before the first read.
+    /// Room for an unfinished line and, from [`LINE_MAX`] on, for what is read behind it; none before the first pipe.
     buffer: Box<[u8]>,
     /// Room for lines that get something around them.
     scratch: Vec<u8>,
@@ -126,6 +126,11 @@ impl Streams {
     /// there is no such sink.
     pub fn attach(&mut self, fd: OwnedFd, owner: Owner, writer: Writer) -> Option<PipeId> {
         self.feed(&owner, 1)?;
+        if self.buffer.is_empty() {
+            // As early as this, before there are holes between what is allocated: in one of these all of it would be memory,
+            // and not only what is ever read into.
+            self.buffer = vec![0; LINE_MAX + CHUNK].into();
+        }
         let state = State::default();
         Some(PipeId(self.pipes.insert(Pipe { file: fd.into(), writer, owner, tail: Vec::new(), state })))
     }

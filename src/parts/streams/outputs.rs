@@ -12,7 +12,8 @@
 //! - `class = TimedRotatingFileStream`: see [`super::timed`].
 //! - `class = StdoutStream`: the standard output of circus, for `stderr_stream` too. `/dev/stdout` and
 //!   `/dev/stderr` as `filename` mean circus's own and are never rotated.
-//! - `class = FancyStdoutStream`: the same with the time, the pid and a colour on each line; empty lines are
+//! - `class = StderrStream`: the standard error output of circus, for `stdout_stream` too.
+//! - `class = FancyStdoutStream`: the standard output with the time, the pid and a colour on each line; empty lines are
 //!   left out. A colour is shown on a terminal only, and not where `NO_COLOR` is set.
 //! - `class = QueueStream`: written nowhere.
 //! - `class = SyslogStream`: see [`super::syslog`].
@@ -67,6 +68,7 @@ impl Plan {
             StreamKind::Syslog => {
                 Place::Syslog(super::syslog::Address::of(options.address.as_deref())?.into())
             }
+            StreamKind::Stderr => Place::Stderr,
             _ => Place::Stdout,
         };
         let mut rotation = Rotation {
@@ -209,6 +211,7 @@ mod tests {
         assert_eq!(Plan::of(&options("FileStream", "/dev/stdout", "")).unwrap().place, Place::Stdout);
         assert_eq!(Plan::of(&options("", "/proc/self/fd/2", "")).unwrap().place, Place::Stderr);
         assert_eq!(Plan::of(&options("StdoutStream", "", "")).unwrap().place, Place::Stdout);
+        assert_eq!(Plan::of(&options("StderrStream", "/f", "")).unwrap().place, Place::Stderr);
         assert_eq!(Plan::of(&options("JsonStream", "", "")).unwrap().place, Place::Stdout);
     }
 

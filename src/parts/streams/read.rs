@@ -113,9 +113,6 @@ impl Streams {
     /// Reads once, and passes it on: how many bytes there were, 0 at the end of the pipe. `None`: there is nothing now.
     fn read_chunk(&mut self, id: PipeId, most: usize, now: Instant, log: &mut Log) -> Option<usize> {
         let Some(pipe) = self.pipes.get_mut(id.0) else { return Some(0) };
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; LINE_MAX + CHUNK].into();
-        }
         let room = self.buffer.get_mut(LINE_MAX..LINE_MAX + most).unwrap_or_default();
         let bytes = match read_piece(&mut pipe.file, room) {
             Ok(bytes) => bytes?,

@@ -119,7 +119,7 @@ pub fn head_of_log(facility: u8, level: Level, local: bool, pid: u32, now: i64) 
 }
 
 /// The severity that syslog has for a level.
-fn severity(level: Level) -> u8 {
+pub fn severity(level: Level) -> u8 {
     match level {
         Level::Debug => 7,
         Level::Info => 6,

@@ -1,4 +1,5 @@
-//! Finds the circus of another user for root, in the places where it is by default.
+//! Finds a circus that nobody has named: the only one in the user's own default directory, and for root that of another
+//! user, in the places where it is by default.
 //!
 //! Whose it is must be certain: the directory belongs to the user that it is named after, and so does the process that
 //! answers. Root is told whose it is, since it might be expected to be root's own.
@@ -37,6 +38,23 @@ pub fn find(file: &str, tried: &mut Tried) -> Option<UnixStream> {
     let line = format!("circus of uid {uid} at {}\n", path.display());
     let _ = std::io::stderr().write_all(line.as_bytes());
     Some(stream)
+}
+
+/// The connection to the only circus that answers in this directory, whatever its file is called.
+pub fn alone(directory: &str, tried: &mut Tried) -> Option<UnixStream> {
+    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let sockets = names.filter(|path| path.extension().is_some_and(|end| end == "sock")).take(MOST);
+    let mut found: Vec<(PathBuf, UnixStream)> =
+        sockets.filter_map(|path| Some((path.clone(), UnixStream::connect(path).ok()?))).collect();
+    let (path, stream) = found.pop()?;
+    if found.is_empty() {
+        let _ = std::io::stderr().write_all(format!("circus at {}\n", path.display()).as_bytes());
+        return Some(stream);
+    }
+    tried.several = true;
+    let all = found.iter().map(|(path, _)| path).chain([&path]);
+    tried.places.extend(all.map(|path| (path.display().to_string(), "a circus answers".into())));
+    None
 }
 
 /// The default directories of users other than root that are there.

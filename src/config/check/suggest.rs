@@ -83,9 +83,10 @@ pub fn supervisord(names: &mut dyn Iterator<Item = &str>) -> Option<(usize, &'st
     first.map(|n| (n, advice))
 }
 
-/// The word that differs least from `word`, whatever its case, if it differs little enough.
+/// The word that differs least from `word`, whatever its case, if it differs little enough. Of one or two letters any
+/// other is as near as the next.
 pub fn nearest<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
-    if word.len() > 40 {
+    if !(3..=40).contains(&word.len()) {
         return None;
     }
     let limit = if word.len() < 5 { 1 } else { 2 };

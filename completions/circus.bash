@@ -72,7 +72,7 @@ _circus_options() {
     ctl-status) _circus_words --check --details ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
-    ctl-) _circus_words --endpoint --token-file --timeout --no-wait --json --prettify --ssh --ssh_keyfile --help --version ;;
+    ctl-) _circus_words --endpoint --token-file --timeout --no-wait --watch --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --help ;;
     top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_730),
-    ("cli", 3_020),
+    ("cli", 3_110),
     ("config", 5_140),
     ("control", 2_580),
     ("host", 4_150),

@@ -30,6 +30,7 @@ impl Cause {
             Event::Spawned { .. }
             | Event::NeverRan { .. }
             | Event::OutOfMemory { .. }
+            | Event::Detached { .. }
             | Event::Noticed { .. }
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
@@ -57,7 +58,7 @@ impl What {
             }
             What::Ailing { why: one, .. } => matches!(other, What::Ailing { why, .. } if why == one),
             What::TooOld { .. } => matches!(other, What::TooOld { .. }),
-            What::SpawnFailed(_) | What::Ordered => self == other,
+            What::SpawnFailed(_) | What::Ordered | What::Advice(_) => self == other,
             What::Status(_) | What::Reloading | What::Reloaded | What::NotReloaded(_) => false,
             What::Killed { .. } | What::Survives { .. } => false,
         }

@@ -53,8 +53,11 @@ fn check(path: &str, as_json: bool, offline: bool) -> bool {
         let control = endpoint::check(&config.circus).ok().flatten();
         let control = control.map(|place| place.to_string()).unwrap_or_default();
         findings.extend(config::check::check(config, &control));
-        let around = around(&environ, &cwd);
-        let machine: &dyn Files = if offline { &Elsewhere } else { &Disk };
+        findings.extend(config::check::nothing_runs(config));
+        let (mut around, mut machine): (_, &dyn Files) = (around(&environ, &cwd), &Disk);
+        if offline {
+            (around.ids, machine) = ((0, 0), &Elsewhere);
+        }
         findings.extend(system::check(config, machine, around));
         findings.extend(config::check::writable::check(config, machine, around, true));
         findings.extend(config::check::reach::check(config, machine, &control, &cwd));

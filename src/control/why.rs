@@ -15,7 +15,7 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
     text.push_str(&processes(reply));
     text.push_str(&plans(reply));
     let changes: Vec<&Json> = items(at(reply, "changes")).filter(|change| change.is_object()).collect();
-    if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
+    if changes.len() > 1 || changes.iter().any(|change| matches!(word(change, "what"), "ended" | "advice")) {
         let skipped = changes.len().saturating_sub(MOST_CHANGES);
         text.push_str("\nHistory");
         if skipped > 0 {
@@ -133,6 +133,7 @@ fn happened(change: &Json) -> String {
         "survives" => process() + " was still there 2 s after SIGKILL; circus no longer waits for it",
         "ailing" => process() + " " + &reason + "; it was stopped",
         "too_old" => process() + " reached its max_age and is replaced",
+        "advice" => reason,
         "spawn_failed" => format!("a process could not be executed: {reason}"),
         "reloading" => "reload started".into(),
         "reloaded" => "reload finished".into(),

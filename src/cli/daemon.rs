@@ -14,9 +14,9 @@ usage: circus [OPTIONS] CONFIG
        circus top [OPTIONS]
        circus run [OPTIONS] -- CMD ARGS
 
-circus binds sockets, starts processes that inherit them, keeps them running and collects their output, as
-CONFIG says. `circus ctl` controls it; `circus check` reads a configuration without running it;
-`circus top` shows what it does; `circus run` is the init of one command, without a configuration.
+circus binds sockets, starts processes that inherit them, keeps them running and collects their output.
+CONFIG names them. `circus ctl` controls the daemon; `circus check` reports every mistake in a configuration; `circus top`
+shows watchers and processes live; `circus run` is the init of one command, without a configuration.
 
 Options:
         --log-level LEVEL

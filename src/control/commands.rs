@@ -187,7 +187,7 @@ pub static COMMANDS: &[Command] = &[
          given have their defaults. The watcher is gone when circus ends.",
     ),
     row("decr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
-        "run NB processes less, or one less",
+        "run NB fewer processes (default: 1)",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
     #[cfg(feature = "stats")]
@@ -209,7 +209,7 @@ pub static COMMANDS: &[Command] = &[
             "They are endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
         ),
     row("incr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
-        "run NB processes more, or one more",
+        "run NB more processes (default: 1)",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
     row(
@@ -372,7 +372,7 @@ pub static COMMANDS: &[Command] = &[
         Look,
         &[
             ANY_NAMES,
-            Arg::flag("check", "exit with 3 unless all runs that is to run"),
+            Arg::flag("check", "exit with 3 unless every watcher that should run does"),
             #[cfg(feature = "details")]
             Arg::flag("details", "processes, times, memory, and what is wrong, as on a terminal"),
         ],

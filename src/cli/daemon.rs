@@ -15,8 +15,9 @@ usage: circus [OPTIONS] CONFIG
        circus run [OPTIONS] -- CMD ARGS
 
 circus binds sockets, starts processes that inherit them, keeps them running and collects their output.
-CONFIG names them. `circus ctl` controls the daemon; `circus check` reports every mistake in a configuration; `circus top`
-shows watchers and processes live; `circus run` is the init of one command, without a configuration.
+CONFIG names them. `circus ctl` controls the daemon; `circus check` reports every mistake in a
+configuration; `circus top` shows watchers and processes live; `circus run` is the init of one command,
+without a configuration.
 
 Options:
         --log-level LEVEL
@@ -29,8 +30,7 @@ Options:
                         accepted and ignored: it is for Python's logging
         --pidfile FILE  write the pid to this file
         --daemon        go into the background when everything is ready
-        --check         read the configuration, say what is wrong with it, and
-                        end
+        --check         the same as `circus check CONFIG`
     -h, --help          show this help
     -V, --version       show the version
 ";

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod ctl;
 pub mod daemon;
+#[cfg_attr(not(feature = "check"), path = "no_habits.rs")]
 mod habits;
 #[cfg(any(feature = "prompt", feature = "top"))]
 mod keys;

@@ -10,7 +10,7 @@
 use super::respawn_rule::{ON_FAILURE, Respawn};
 use super::stream::StreamKind::{FancyStdout, File, Json, Stderr, Stdout, Syslog, TimedFile, WatchedFile};
 use super::value::{Kind, listed};
-use super::{features, grants, probe, restrict};
+use super::{features, grants, probe, restrict, sockets};
 use Beyond::{Counts, IsWrong, Passes};
 use Built::{Quiet, Useless};
 use Expand::{Global, Never, Watcher};
@@ -236,10 +236,15 @@ section! {
     "proto" => proto: Maybe = None, row(Text, Global, Fixed), "the protocol, by name or number";
     "backlog" => backlog: i64 = 2048, Spec { range: range(0.0, i32::MAX as f64, Counts), ..row(Int, Global, Stored) }, "how many connections may wait to be accepted";
     "path" => path: Maybe = None, Spec { aliases: "file", ..row(Text, Global, Fixed) }, "the path of a Unix socket";
-    "umask" => umask: i64 = 0o010, Spec { aliases: "mode", ..row(Octal, Global, Stored) }, "the umask while a Unix socket is bound, octal";
+    "umask" => umask: i64 = 0o010, row(Octal, Global, Stored), "the umask while a Unix socket is bound, octal";
+    "mode" => mode: Option<i64> = None, Spec { aliases: "chmod", ..row(Octal, Global, Stored) }, "the mode of the file of a Unix socket, octal, whatever umask says";
+    "owner" => owner: Maybe = None, Spec { aliases: "user uid chown", ..row(Id, Global, Fixed) }, "the user that gets the file of a Unix socket, by name or number";
+    "group" => group: Maybe = None, Spec { aliases: "gid", ..row(Id, Global, Fixed) }, "the group that gets the file of a Unix socket, by name or number";
     "replace" => replace: bool = false, Spec { strict: true, ..row(Bool, Global, Stored) }, "take the path over from a socket that somebody else listens at";
     "so_reuseport" => so_reuseport: bool = false, Spec { strict: true, ..row(Bool, Global, Fixed) }, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, row(Text, Global, Fixed), "the network interface to bind to";
+    "ipv6only" => ipv6only: bool = true, Spec { aliases: "bindipv6only", ..row(Bool, Global, Fixed) }, "an AF_INET6 socket takes connections by IPv6 alone; if not, by IPv4 too";
+    "defer_accept" => defer_accept: Maybe = None, Spec { takes: Some(sockets::is_deferral), aliases: "deferred", ..row(Text, Global, Fixed) }, "wake a process only when a TCP connection has brought data, or after so many seconds; True: one";
     "blocking" => blocking: bool = false, row(Bool, Global, Stored), "leave the socket in blocking mode";
     "inherit" => inherit: Maybe = None, row(Text, Global, Fixed), "take the socket of this name, or number, that circus's own parent has passed";
     "use_papa" => use_papa: bool = false, Spec { built: Useless("papa is gone from Circus; remove it"), ..row(Bool, Global, Fixed) }, "a relic of old versions of Circus";

@@ -141,6 +141,9 @@ impl System<'_> {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
             self.parent((&socket.origins, socket::path), path);
         }
+        let (options, origins) = (&socket.options, &socket.origins);
+        self.id(("user", "/etc/passwd"), (origins, socket::owner), options.owner.as_deref());
+        self.id(("group", "/etc/group"), (origins, socket::group), options.group.as_deref());
         let interface = socket.options.interface.as_deref().unwrap_or_default();
         if let Listing::Names(known) = self.list("/sys/class/net")
             && !interface.is_empty()
@@ -382,6 +385,8 @@ mod tests {
                 "2 error the endpoint udp://x:1 is none of ipc://PATH, unix://PATH, PATH, @NAME, tcp://HOST:PORT",
             ),
             ("[socket:a]\ninterface = nodev", "2 error there is no network interface `nodev`"),
+            ("[socket:a]\npath = /w/s\nowner = me", "3 error there is no user `me` in /etc/passwd"),
+            ("[socket:a]\npath = /w/s\ngroup = us", "3 error there is no group `us` in /etc/group"),
             ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
             ("[access]\nlook = user:root user:me", "2 error there is no user `me` in /etc/passwd"),
             ("[access]\noperate = user:root w, group:us", "2 error there is no group `us` in /etc/group"),

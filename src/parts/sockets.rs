@@ -14,6 +14,7 @@ pub use passed::Passed;
 pub use replace::Prepared;
 
 use crate::arbiter::WatcherId;
+use crate::config::options::socket as keys;
 use crate::config::{SocketConfig, SocketOptions, sockets, text};
 use crate::host::files::OwnFile;
 use crate::host::listen::{Obstacle, Owner, claim};
@@ -155,25 +156,23 @@ impl Bound {
     }
 
     /// Gives the file of the socket to whom it is to belong to.
-    fn give(config: &SocketConfig, file: &OwnFile) -> Result<(), String> {
-        let id =
-            |name: &Option<Box<str>>, key: &str, what: &str, find: fn(&str) -> io::Result<Option<u32>>| {
-                let Some(name) = name else { return Ok(None) };
-                match find(name) {
-                    Ok(None) => Err(format!("{key} = {name}: there is no such {what}")),
-                    found => found.map_err(|error| format!("{key} = {name}: {}", io_words(&error))),
-                }
-            };
-        let SocketOptions { owner, group, .. } = &config.options;
-        let (uid, gid) =
-            (id(owner, "owner", "user", user::uid_of)?, id(group, "group", "group", user::gid_of)?);
-        file.give_to(uid, gid)
-            .map_err(|error| format!("cannot give the file to its owner and group: {}", io_words(&error)))
+    fn give(options: &SocketOptions, file: &OwnFile) -> Result<(), String> {
+        let id = |key: &str, name: &Option<Box<str>>, find: fn(&str) -> io::Result<Option<u32>>| {
+            let Some(name) = name else { return Ok(None) };
+            match find(name) {
+                Ok(None) => Err(format!("{key} = {name}: there is no such {key}")),
+                found => found.map_err(|error| format!("{key} = {name}: {}", io_words(&error))),
+            }
+        };
+        let uid = id(keys::owner, &options.owner, user::uid_of)?;
+        let gid = id(keys::group, &options.group, user::gid_of)?;
+        let given = file.give_to(uid, gid);
+        given.map_err(|error| format!("cannot give the file to its owner and group: {}", io_words(&error)))
     }
 
     fn open(config: &SocketConfig, mut spec: SocketSpec, replace: bool) -> Result<Bound, String> {
         let (fd, file) = bind(&spec, replace)?;
-        file.iter().try_for_each(|file| Bound::give(config, file))?;
+        file.iter().try_for_each(|file| Bound::give(&config.options, file))?;
         spec.address = Address::of(fd.as_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
         Ok(Bound { name, config: config.clone(), address, spec, shares, file, inherited: false })

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_700),
-    ("cli", 2_950),
-    ("config", 4_520),
+    ("cli", 2_960),
+    ("config", 4_600),
     ("control", 2_580),
     ("host", 4_150),
     ("parts", 8_100),
     ("reactor", 1_300),
-    ("sys", 2_440),
+    ("sys", 2_450),
     ("views", 1_010),
     // The files beside the folders.
     ("", 275),

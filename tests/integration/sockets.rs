@@ -82,6 +82,7 @@ fn unix_for_another_user_and_group() {
         )
     };
     let mut circus = Circus::with(dir, &ini("owner = 65534\ngroup = daemon\nmode = 0640\numask = 0"), |_| {});
+    circus.up("w");
     let daemon = 1;
     assert_eq!(rights(&circus, "web"), (NOBODY, daemon, 0o640));
     assert_eq!(rights(&circus, "theirs/s"), (NOBODY, 4711, 0o660), "that of whoever has the directory");
@@ -93,7 +94,7 @@ fn unix_for_another_user_and_group() {
     assert_eq!((rights(&circus, "web"), inode()), ((NOBODY, daemon, 0o600), before));
     circus.dir.config("circus.ini", &ini("owner = nosuchuser\nmode = 0660"));
     let err = circus.ctl(&["reloadconfig", "--waiting"]).err;
-    assert!(err.contains("[socket:web]: owner = nosuchuser: there is no such user"), "{err}");
+    assert!(err.contains("[socket:web]: owner = nosuchuser: there is no such owner"), "{err}");
     assert_eq!((rights(&circus, "web"), inode()), ((NOBODY, daemon, 0o600), before));
     circus.dir.config("circus.ini", &ini("owner = 4711\nmode = 0660"));
     circus.ctl_ok(&["reloadconfig", "--waiting"]);

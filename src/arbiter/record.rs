@@ -31,6 +31,7 @@ impl Cause {
             | Event::NeverRan { .. }
             | Event::OutOfMemory { .. }
             | Event::Noticed { .. }
+            | Event::TooLarge { .. }
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
             | Event::Overslept { .. }
@@ -57,6 +58,7 @@ impl What {
             }
             What::Ailing { why: one, .. } => matches!(other, What::Ailing { why, .. } if why == one),
             What::TooOld { .. } => matches!(other, What::TooOld { .. }),
+            What::TooLarge { .. } => matches!(other, What::TooLarge { .. }),
             What::SpawnFailed(_) | What::Ordered => self == other,
             What::Status(_) | What::Reloading | What::Reloaded | What::NotReloaded(_) => false,
             What::Killed { .. } | What::Survives { .. } => false,

@@ -128,6 +128,7 @@ fn happened(change: &Json) -> String {
         "killed" => process() + " did not end when it was asked to, and got SIGKILL",
         "survives" => process() + " was still there 2 s after SIGKILL; circus went on without it",
         "ailing" => process() + " " + &reason + "; it was ended",
+        "too_large" => process() + " had more memory than max_rss and was replaced",
         "too_old" => process() + " has reached its max_age and is replaced",
         "spawn_failed" => format!("a process could not be executed: {reason}"),
         "reloading" => "a reload began".into(),

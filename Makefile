@@ -13,11 +13,12 @@ docdir := $(DESTDIR)$(PREFIX)/share/doc/circus
 bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# systemd looks below /usr and /usr/local; elsewhere `systemctl enable` takes the path of the unit.
+unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 links := circusd circusctl circus-top
 pages := $(wildcard man/*.[1-8])
-examples := $(filter-out %.rs %/plugins,$(wildcard examples/*))
-plugins := $(wildcard examples/plugins/*)
+examples := $(shell find examples -type f -not -name '*.pyc')
 host := $(shell rustc -vV | sed -n 's/^host: //p')
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 static := $(target)/static/$(host)/release/circus
@@ -39,8 +40,7 @@ build: ## build the release binary (the default)
 	$(release)
 
 demo: build ## run examples/demo.ini in the foreground; Ctrl-C ends it
-	$(release) --example worker
-	PATH="$(abspath $(target)/release/examples):$$PATH" exec $(circus) examples/demo.ini
+	cd examples && exec $(abspath $(circus)) demo.ini
 
 setup: ## install what the tests need: Debian packages as root, Python ones in a venv
 	tests/tools/setup.sh
@@ -147,22 +147,27 @@ bench: build ## measure against other supervisors (tests/bench/README.md)
 	CIRCUS_BIN=$(abspath $(circus)) tests/bench/run.sh
 
 install: build ## install below $(DESTDIR)$(PREFIX)
-	install -d $(bindir) $(docdir)/examples/plugins
+	install -d $(bindir)
 	install -m 755 $(circus) $(bindir)/circus
 	for link in $(links); do ln -sf circus $(bindir)/$$link; done
 	for page in $(pages); do \
 	    install -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	install -m 644 $(examples) $(docdir)/examples
+	# The examples name the binary where it is by default.
+	for example in $(examples); do \
+	    install -D -m 644 $$example $(docdir)/$$example && \
+	    sed -i 's|/usr/local/bin/circus|$(PREFIX)/bin/circus|' $(docdir)/$$example || exit 1; \
+	done
+	install -D -m 644 $(docdir)/examples/circus.service $(unitdir)/circus.service
 	install -D -m 644 completions/circus.bash $(bashdir)/circus
 	install -D -m 644 completions/_circus $(zshdir)/_circus
 	install -D -m 644 completions/circus.fish $(fishdir)/circus.fish
 	for link in $(links); do \
 	    ln -sf circus $(bashdir)/$$link && ln -sf circus.fish $(fishdir)/$$link.fish || exit 1; \
 	done
-	install -m 644 $(plugins) $(docdir)/examples/plugins
 
 uninstall: ## remove what install put there
+	rm -f $(unitdir)/circus.service
 	rm -f $(bindir)/circus $(addprefix $(bindir)/,$(links))
 	rm -f $(foreach page,$(pages),$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(addprefix $(bashdir)/,circus $(links)) $(zshdir)/_circus
@@ -203,4 +208,4 @@ clean: ## remove everything that was built
 	$(CARGO) clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z0-9 -]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20

@@ -72,8 +72,8 @@ _circus_options() {
     ctl-status) _circus_words --check --details ;;
     ctl-stop) _circus_words --match --waiting ;;
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
-    ctl-) _circus_words --endpoint --token-file --timeout --no-wait --json --prettify --ssh --ssh_keyfile --help --version ;;
-    check-*) _circus_words --json --help ;;
+    ctl-) _circus_words --endpoint --token-file --timeout --no-wait --watch --json --prettify --ssh --ssh_keyfile --help --version ;;
+    check-*) _circus_words --json --offline --help ;;
     top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;
     -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;

@@ -5,24 +5,22 @@ job "app" {
       port "http" {}
     }
     task "circus" {
+      # The program runs in a root of its own: /tmp there, with the control socket, is nobody else's.
       driver       = "exec"
       kill_timeout = "60s"
       config {
-        command = "/usr/bin/circus"
+        command = "/usr/local/bin/circus"
         args    = ["local/circus.ini"]
       }
       template {
         destination = "local/circus.ini"
         data        = <<INI
-[circus]
-endpoint = @circus-{{ env "NOMAD_ALLOC_ID" }}
-
 [socket:http]
 host = 0.0.0.0
 port = {{ env "NOMAD_PORT_http" }}
 
 [watcher:app]
-cmd = /usr/local/bin/app --fd $(circus.sockets.http)
+cmd = /usr/local/bin/app $(circus.sockets.http)
 use_sockets = True
 numprocesses = 2
 INI
@@ -31,8 +29,8 @@ INI
         port = "http"
         check {
           type     = "script"
-          command  = "/usr/bin/circus"
-          args     = ["ctl", "--endpoint", "@circus-${NOMAD_ALLOC_ID}", "status", "--check"]
+          command  = "/usr/local/bin/circus"
+          args     = ["ctl", "status", "--check"]
           interval = "10s"
           timeout  = "2s"
         }

@@ -19,6 +19,8 @@ pub enum Action {
     Signal { pid: Pid, signum: i32, whom: Whom },
     /// Send a signal to a group whose leader was reaped, if the number still is that group's.
     SignalRemnant { pgid: Pid, signum: i32 },
+    /// Look whether a zombie has left processes behind; then `Event::Detached`.
+    LookForDetached { watcher: WatcherId, pid: Pid },
     /// Reap a zombie; then `Event::Reaped`.
     Reap { pid: Pid },
     /// Go on without a process that SIGKILL did not end. It is reaped when it ends.

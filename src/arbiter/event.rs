@@ -25,6 +25,8 @@ pub enum Event {
     Exited { pid: Pid, exit: Exit },
     /// The kernel has probably ended a process for want of memory; its [`Event::Exited`] follows.
     OutOfMemory { pid: Pid },
+    /// [`Action::LookForDetached`](super::Action::LookForDetached) has found something.
+    Detached { watcher: WatcherId },
     /// [`Action::Reap`](super::Action::Reap) is done.
     Reaped { pid: Pid, group_left: bool },
     /// A group whose leader was reaped has no members any more.

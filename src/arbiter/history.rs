@@ -51,6 +51,32 @@ pub enum Cause {
     Requirement,
 }
 
+/// What to do about something that programs do and their users do not expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The program has gone into the background.
+    Background,
+    /// A new process ended at once while an old one ran.
+    Port,
+}
+
+impl Advice {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Advice::Background => {
+                "the program goes into the background: a process exited with code 0 at once and left others behind, and \
+                 circus starts it again and again; keep it in the foreground, as with `daemon off;` (nginx), \
+                 `--daemonize no` (redis), `-F`, `-f` or `--foreground`"
+            }
+            Advice::Port => {
+                "a new process ended at once while an old one was running; if both bind the same port, reload with \
+                 `--sequential`, let circus bind it by a [socket:NAME], or set `reload_signal`"
+            }
+        }
+    }
+}
+
 /// A change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
@@ -78,6 +104,8 @@ pub enum What {
     Ailing { pid: Pid, wid: u32, why: Box<str> },
     /// A process could not be executed, because of this.
     SpawnFailed(Box<str>),
+    /// The program does something that needs another configuration.
+    Advice(Advice),
 }
 
 /// Why a process was replaced, or ended for good.

@@ -40,6 +40,7 @@
 )]
 
 mod action;
+mod advice;
 mod agenda;
 mod context;
 mod event;
@@ -99,7 +100,7 @@ use context::{Cx, Known, Outcome};
 use dependencies::Dependencies;
 pub use event::Event;
 use exit_policy::{CriticalExit, Death};
-use history::Cause;
+use history::{Advice, Cause};
 use process::{Exit, NotRun, Process};
 use random::Random;
 pub use remnants::SPARED;
@@ -236,6 +237,7 @@ impl Arbiter {
                 self.process_mut(pid).into_iter().for_each(|process| process.not_run = Some(not_run.clone()));
             }
             Event::OutOfMemory { pid } => self.process_mut(pid).into_iter().for_each(|p| p.oom = true),
+            Event::Detached { watcher } => self.with(watcher, |w, cx| w.advise(Advice::Background, cx)),
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid),
             Event::HookDone { id, watcher, answer } => {

@@ -30,6 +30,7 @@ impl Cause {
             Event::Spawned { .. }
             | Event::NeverRan { .. }
             | Event::OutOfMemory { .. }
+            | Event::Detached { .. }
             | Event::Noticed { .. }
             | Event::TooLarge { .. }
             | Event::GroupEmpty { .. }
@@ -59,7 +60,7 @@ impl What {
             What::Ailing { why: one, .. } => matches!(other, What::Ailing { why, .. } if why == one),
             What::TooOld { .. } => matches!(other, What::TooOld { .. }),
             What::TooLarge { .. } => matches!(other, What::TooLarge { .. }),
-            What::SpawnFailed(_) | What::Ordered => self == other,
+            What::SpawnFailed(_) | What::Ordered | What::Advice(_) => self == other,
             What::Status(_) | What::Reloading | What::Reloaded | What::NotReloaded(_) => false,
             What::Killed { .. } | What::Survives { .. } => false,
         }

@@ -293,6 +293,11 @@ impl World {
                 assert!(proc.zombie, "{pid} was reaped alive");
                 events.push_back(Event::Reaped { pid, group_left: self.is_left(pid) });
             }
+            Action::LookForDetached { watcher, pid } => {
+                if self.is_left(pid) {
+                    events.push_back(Event::Detached { watcher });
+                }
+            }
             Action::GiveUp { pid, .. } => {
                 assert!(self.procs[&pid].script.immortal, "{pid} would have ended");
                 self.clear(pid);

@@ -224,6 +224,9 @@ impl Watcher {
                 self.history.count_restarts(Restart::after(exit, oom), usize::from(replaced));
                 self.history.note(cx.now, What::Ended { pid, wid, exit, oom, lived: (lived * 1e3) as u64 });
                 self.log_exit((pid, wid), exit, oom, lived, cx);
+                if replaced {
+                    self.consider_early_end(&process, exit, cx);
+                }
                 self.rest_of_crash(replaced, cx.now)
             }
             (Fate::Spared { signum, kill_at, .. } | Fate::Asked { signum, kill_at }, _) => {

@@ -8,6 +8,8 @@ pub(super) mod client;
 #[cfg(feature = "prompt")]
 mod complete;
 mod help;
+#[cfg(all(feature = "history", feature = "stats"))]
+mod page;
 #[cfg_attr(not(feature = "details"), path = "ctl/no_progress.rs")]
 mod progress;
 #[cfg(feature = "prompt")]
@@ -85,6 +87,10 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     if !(least..=most).contains(&args.words.len()) {
         return complain(&format!("Invalid number of arguments\n{}", help::usage(command)), FAILED);
     }
+    #[cfg(all(feature = "history", feature = "stats"))]
+    if options.has("watch") {
+        return page::watch(invocation, &|again| run(again, interrupts));
+    }
     let mut properties = match properties(invocation, args) {
         Ok(properties) => properties,
         Err(why) => return complain(&(why + &meant(invocation, &args.words)), FAILED),
@@ -100,16 +106,23 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     code_of(Connection::open(options.value("endpoint"), options.value("token-file")).and_then(
         |mut connection| {
             interrupts(Some(connection.fd()));
-            #[cfg(feature = "details")]
-            let result = match several::are_named(invocation) {
-                true => several::run(&mut connection, invocation),
-                false => converse(&mut connection, invocation, &properties),
-            };
-            #[cfg(not(feature = "details"))]
-            let result = converse(&mut connection, invocation, &properties);
+            let result = ask(&mut connection, invocation, &properties);
             if interrupts(None) { Ok(complain("", FAILED)) } else { result }
         },
     ))
+}
+
+/// Asks for what a command says: of one watcher, of several, or for the page of one.
+fn ask(connection: &mut Connection, invocation: &Invocation, properties: &Map) -> Result<u8, Trouble> {
+    #[cfg(feature = "details")]
+    if several::are_named(invocation) {
+        return several::run(connection, invocation);
+    }
+    #[cfg(all(feature = "history", feature = "stats"))]
+    if page::is_meant(invocation) {
+        return page::run(connection, invocation);
+    }
+    converse(connection, invocation, properties)
 }
 
 /// What may have been meant by the words behind a command that has failed; nothing if all of them are known.

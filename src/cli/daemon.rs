@@ -10,7 +10,7 @@ use std::path::Path;
 const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
        circus ctl [OPTIONS] COMMAND [ARGS]
-       circus check [--json] CONFIG
+       circus check [--json] [--offline] CONFIG
        circus top [OPTIONS]
        circus run [OPTIONS] -- CMD ARGS
 

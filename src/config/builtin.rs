@@ -93,7 +93,7 @@ rows! {
     "redis_url", "D", Redis, "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
     "timeout", "D", Rate, "5", "how long an answer may take, in seconds";
     "restart_on_timeout", "D", Watcher, "", "the watcher to restart when there is no answer";
-    "listen", "M", Listen, "127.0.0.1:9100", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
+    "listen", "M", Listen, "127.0.0.1:5558", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
     "loop_rate", "RWSHD", Rate, "60", "seconds between two looks";
     "loop_rate", "C", Rate, "1", "seconds between two looks";
     "application_name", "RES", Text, "app", "the second word of all names that statsd is sent";

@@ -2,17 +2,22 @@
 //!
 //! Pure, so it knows nothing of users, programs and directories; `circus check` looks at those itself.
 
+pub mod background;
+mod command;
 mod plugins;
 pub mod programs;
 pub mod reach;
 mod sockets;
 pub mod suggest;
+pub mod usable;
+pub mod user;
+pub mod way;
 mod work;
 pub mod writable;
 
 use super::families::{LIMIT, LIMITS};
 use super::ini::shorten;
-use super::model::{Config, Finding, Origins, Severity, WatcherConfig};
+use super::model::{Config, Finding, Origin, Origins, Severity, WatcherConfig};
 use super::options::{CIRCUS, Range, Row, STREAM, Spec, WATCHER, find, global, stream, watcher};
 use super::stream::{StreamConfig, StreamKind};
 use super::syslog::{self, Syslog};
@@ -33,6 +38,7 @@ pub fn check(config: &Config, control: &str) -> Vec<Finding> {
     checker.ports(config, control);
     for watcher in &config.watchers {
         checker.command(watcher);
+        checker.goes_into_background(watcher);
         checker.hooks(watcher);
         checker.commands(watcher);
         checker.sockets_of(watcher, &config.sockets);
@@ -50,6 +56,16 @@ pub fn check(config: &Config, control: &str) -> Vec<Finding> {
         checker.watchers_of(plugin, &config.watchers);
     }
     checker.findings
+}
+
+/// That nothing would run, since no section says what. A command may add a watcher later, and files that are included
+/// may be elsewhere.
+pub fn nothing_runs(config: &Config) -> Option<Finding> {
+    let is_whole = config.circus.include.is_none() && config.circus.include_dir.is_none();
+    let is_empty = config.watchers.is_empty() && config.plugins.is_empty() && is_whole;
+    let file = config.files.first().filter(|_| is_empty)?;
+    let message = "no [watcher:NAME] with a `cmd` is in it, so nothing runs".into();
+    Some(Finding { severity: Severity::Warning, origin: Origin { file: file.clone(), line: 0 }, message })
 }
 
 /// Collects findings.
@@ -154,7 +170,7 @@ impl Checker {
         for (key, text) in [(watcher::cmd, &options.cmd), (watcher::args, &options.args)] {
             // A shell has its own rules for quotes.
             if !options.shell {
-                self.command_line((origins, key), text);
+                self.command_line((origins, key), text, key == watcher::cmd);
             }
             self.variables((origins, key), text);
         }
@@ -172,7 +188,7 @@ impl Checker {
                     format!("`{command}` is the name of a Python function; the program is ./{command}");
                 self.warn(place, message);
             }
-            self.command_line(place, command);
+            self.command_line(place, command, true);
         }
     }
 
@@ -180,7 +196,7 @@ impl Checker {
     fn commands(&mut self, watcher: &WatcherConfig) {
         let (options, origins) = (&watcher.options, &watcher.origins);
         for (hook, command) in watcher.commands() {
-            self.command_line((origins, hook.name()), command);
+            self.command_line((origins, hook.name()), command, true);
         }
         let (signal, command) = (options.reload_signal.is_some(), options.reload_command.is_some());
         for (key, is_set) in [
@@ -194,10 +210,14 @@ impl Checker {
         }
     }
 
-    /// A command line that circus itself runs.
-    fn command_line(&mut self, place: (&Origins, &str), text: &str) {
-        if let Err(why) = words::split(text) {
-            self.error(place, format!("`{}` cannot be split into words: {why}", shorten(place.1)));
+    /// A command line that circus itself runs. What is `whole` begins with a program.
+    fn command_line(&mut self, place: (&Origins, &str), text: &str, is_whole: bool) {
+        match words::split(text) {
+            Err(_) if text.ends_with('\\') => self.error(place, command::BACKSLASH.into()),
+            Err(why) => {
+                self.error(place, format!("`{}` cannot be split into words: {why}", shorten(place.1)));
+            }
+            Ok(_) => self.shell_syntax(place, text, is_whole),
         }
     }
 

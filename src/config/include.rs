@@ -25,6 +25,16 @@ pub trait Files {
     /// # Errors
     /// It cannot be read.
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+    /// The first bytes of a file, no more than `most`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn begin(&self, path: &str, most: usize) -> io::Result<Vec<u8>> {
+        self.read(path).map(|mut bytes| {
+            bytes.truncate(most);
+            bytes
+        })
+    }
     /// Whose a file is. One that is made up is nobody's.
     ///
     /// # Errors
@@ -35,7 +45,7 @@ pub trait Files {
 }
 
 /// Whose a file is, and what its mode lets others do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Owned {
     /// Its owner.
     pub uid: u32,
@@ -45,6 +55,25 @@ pub struct Owned {
     pub mode: u32,
     /// Where it leads, if it is a symbolic link.
     pub link: Option<String>,
+    /// It stands in a file system that nobody can write to.
+    pub is_fixed: bool,
+}
+
+impl Owned {
+    /// Whether it is a directory.
+    pub fn is_dir(&self) -> bool {
+        self.mode & 0o170_000 == 0o040_000
+    }
+
+    /// Whether it is a plain file.
+    pub fn is_regular(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
+    /// Whether it is a socket.
+    pub fn is_socket(&self) -> bool {
+        self.mode & 0o170_000 == 0o140_000
+    }
 }
 
 /// What the files of a configuration hold.

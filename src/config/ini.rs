@@ -9,6 +9,7 @@
 //! the reading is hardly what was meant; every line that it refuses is reported.
 
 use super::model::{Finding, Origin, Severity};
+use super::options::watcher;
 use super::text;
 use crate::sorted::sort;
 use std::collections::HashMap;
@@ -162,7 +163,17 @@ impl Lines<'_> {
             );
             self.note(number, Severity::Warning, message);
         }
-        let value = without_comment(value.trim_start_matches(is_blank)).trim_matches(is_blank);
+        let whole = value.trim_start_matches(is_blank);
+        let value = without_comment(whole);
+        if let Some(cut) = whole.get(value.len()..).filter(|cut| is_meant(key, value, cut)) {
+            let message = format!(
+                "` ;` begins a comment, within quotes too, so `{}` is cut off: to run two commands, write \
+                 `sh -c 'a; b'`, without a blank before the `;`",
+                shorten(cut.trim_end_matches(is_blank))
+            );
+            self.note(number, Severity::Warning, message);
+        }
+        let value = value.trim_matches(is_blank);
         if value.starts_with(';') {
             let message = "a `;` right at the beginning of a value is no comment, but the value".into();
             self.note(number, Severity::Warning, message);
@@ -277,6 +288,21 @@ fn without_comment(value: &str) -> &str {
         Some((before, _)) if before.ends_with(is_blank) => before,
         _ => value,
     }
+}
+
+/// Commands that people put behind another one.
+const COMMANDS: &[&str] =
+    &["bash", "cd", "echo", "exec", "export", "node", "python", "python3", "sh", "sleep"];
+
+/// Whether what stands behind a ` ;` was hardly meant as a comment: it stands within quotes, or is another command.
+fn is_meant(key: &str, value: &str, cut: &str) -> bool {
+    let count = |quote: &str| value.matches(quote).count();
+    let is_open = count("\"") % 2 == 1 && cut.contains('"') || count("'") % 2 == 1 && cut.contains('\'');
+    let next = cut.trim_start_matches(|c| c == ';' || is_blank(c)).split(is_blank).next().unwrap_or_default();
+    let program = |text: &str| text.split(is_blank).next().unwrap_or_default().to_string();
+    let is_path = next.contains('/') && !next.contains(':');
+    let is_program = is_path || !next.is_empty() && (next == program(value) || COMMANDS.contains(&next));
+    is_open || key == watcher::cmd && is_program
 }
 
 /// As much of a text from the file as a message needs.

@@ -76,6 +76,12 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
     let env = Rc::new(global.map(|section| environment::variables(values, section)).unwrap_or_default());
     values.global.extend(Names::clone(&env));
     let mut watchers: Vec<(&Section, WatcherConfig)> = Vec::new();
+    let foreign = suggest::supervisord(&mut sections.iter().map(|section| section.name.as_str()));
+    if let Some((n, advice)) = &foreign
+        && let Some(section) = sections.get(*n)
+    {
+        values.find(Severity::Error, &section.origin, advice.to_string());
+    }
     for section in sections {
         let name = section.name.as_str();
         if name == "circus" {
@@ -88,7 +94,7 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
             config.sockets.extend(others::socket(values, section));
         } else if name.starts_with("plugin:") {
             config.plugins.extend(others::plugin(values, section));
-        } else if name != "env" && !name.starts_with("env:") {
+        } else if name != "env" && !name.starts_with("env:") && foreign.is_none() {
             let hint = suggest::section(name).map(|hint| format!(": {hint}")).unwrap_or_default();
             values.warn(&section.origin, format!("there is no section [{}]{hint}", shorten(name)));
         }

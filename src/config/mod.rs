@@ -57,6 +57,10 @@ pub mod check {
             None
         }
 
+        pub fn supervisord(_: &mut dyn Iterator<Item = &str>) -> Option<(usize, &'static str)> {
+            None
+        }
+
         pub fn section(_: &str) -> Option<String> {
             None
         }

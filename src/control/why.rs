@@ -15,7 +15,7 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
     text.push_str(&processes(reply));
     text.push_str(&plans(reply));
     let changes: Vec<&Json> = items(at(reply, "changes")).filter(|change| change.is_object()).collect();
-    if changes.len() > 1 || changes.iter().any(|change| word(change, "what") == "ended") {
+    if changes.len() > 1 || changes.iter().any(|change| matches!(word(change, "what"), "ended" | "advice")) {
         let skipped = changes.len().saturating_sub(MOST_CHANGES);
         text.push_str("\nWhat has happened");
         if skipped > 0 {
@@ -130,6 +130,7 @@ fn happened(change: &Json) -> String {
         "ailing" => process() + " " + &reason + "; it was ended",
         "too_large" => process() + " had more memory than max_rss and was replaced",
         "too_old" => process() + " has reached its max_age and is replaced",
+        "advice" => reason,
         "spawn_failed" => format!("a process could not be executed: {reason}"),
         "reloading" => "a reload began".into(),
         "reloaded" => "the reload was over".into(),

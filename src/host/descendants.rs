@@ -170,6 +170,12 @@ impl Processes {
         }
     }
 
+    /// Whether an orphan bears the mark of this process, whatever its `kill_mode`.
+    pub(super) fn comes_from(&self, orphan: Pid, root: Pid, cx: &Cx<'_>) -> bool {
+        let mark = mark_of(orphan, cx.host.identity).ok().flatten();
+        mark.is_some_and(|mark| self.state.mark(root) == Some(mark.number))
+    }
+
     /// The first process of a tree survives SIGKILL, and is not waited for: neither are those that come from it.
     pub(super) fn give_tree_up(&mut self, root: Pid) {
         if !self.descendants.signal(root, SIGKILL) {

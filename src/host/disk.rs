@@ -29,10 +29,14 @@ impl Disk {
 
 impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let file = file::open_regular(place(&text::to_bytes(path)))?;
         // Of a longer one than a configuration may be, enough to see that.
+        self.begin(path, ini::LONGEST + 1)
+    }
+
+    fn begin(&self, path: &str, most: usize) -> io::Result<Vec<u8>> {
+        let file = file::open_regular(place(&text::to_bytes(path)))?;
         let mut bytes = Vec::new();
-        match file.take(ini::LONGEST as u64 + 1).read_to_end(&mut bytes) {
+        match file.take(most as u64).read_to_end(&mut bytes) {
             // Some files of /proc say that they are regular, and have no end.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(file::not_regular()),
             result => result.map(|_| bytes),
@@ -51,11 +55,8 @@ impl Files for Disk {
         let link = link.map(|link| text::from_bytes(link.as_os_str().as_bytes()));
         // A link can be changed where it stands.
         let stands = place(&bytes).parent().filter(|_| link.is_some());
-        if file::is_read_only(stands.unwrap_or(place(&bytes))) {
-            // Whose it is does not matter there: nobody can change it.
-            return Ok(Owned { uid: 0, gid: 0, mode: meta.mode() & !0o222, link });
-        }
-        Ok(Owned { uid: meta.uid(), gid: meta.gid(), mode: meta.mode(), link })
+        let is_fixed = file::is_read_only(stands.unwrap_or(place(&bytes)));
+        Ok(Owned { uid: meta.uid(), gid: meta.gid(), mode: meta.mode(), link, is_fixed })
     }
 }
 

@@ -86,9 +86,12 @@ impl Opened {
 }
 
 fn places(wanted: Option<&str>) -> Result<Vec<Place>, String> {
-    let runtime = runtime();
-    let around = Around { uid: user::current_uid(), runtime: runtime.as_deref(), container: container() };
-    endpoint::places(wanted, around)
+    endpoint::places(wanted, around(runtime().as_deref()))
+}
+
+/// This process, as one that serves a control socket or looks for one.
+pub fn around(runtime: Option<&str>) -> Around<'_> {
+    Around { uid: user::current_uid(), runtime, container: container() }
 }
 
 fn runtime() -> Option<String> {
@@ -97,7 +100,7 @@ fn runtime() -> Option<String> {
 
 /// A number that tells containers apart which share a network, and so its abstract names: that of the mount namespace;
 /// without /proc, that of the file system at the root.
-pub fn container() -> u64 {
+fn container() -> u64 {
     let namespace = std::fs::metadata("/proc/self/ns/mnt").map(|meta| meta.ino());
     namespace.or_else(|_| std::fs::metadata("/").map(|meta| meta.dev())).unwrap_or(0)
 }

@@ -5,16 +5,17 @@
 //! empty" is an event.
 
 use crate::arbiter::process::Exit;
-use crate::arbiter::{Event, Pid};
+use crate::arbiter::{Event, Pid, WatcherId};
 use crate::host::looks::Retry;
 use crate::host::processes::Processes;
+use crate::host::procfs;
 use crate::host::spawn_template::late_trouble;
 use crate::host::trouble::Trouble;
 use crate::parts::log::Level;
 use crate::reactor::part::{Cx, Effect};
 use crate::signals::SIGKILL;
 use crate::sys::child::SpawnError;
-use crate::sys::{self, signal, wait};
+use crate::sys::{self, process, signal, wait};
 use std::time::Instant;
 
 /// How many zombies are taken in one turn: the others want to be looked at too.
@@ -104,6 +105,18 @@ impl Processes {
             cx.event(Event::OutOfMemory { pid });
         }
         cx.event(Event::Exited { pid, exit });
+    }
+
+    /// Says whether a zombie has left processes in its group, or elsewhere with its mark: they are circus's children now.
+    pub fn look_for_detached(&self, watcher: WatcherId, pid: Pid, cx: &mut Cx<'_>) {
+        let children = procfs::children(process::pid()).unwrap_or_default();
+        let mut orphans = children.into_iter().filter(|child| cx.arbiter.owner(*child).is_none());
+        let is_left = |orphan: Pid, cx: &Cx<'_>| {
+            signal::group_of(orphan).is_ok_and(|group| group == pid) || self.comes_from(orphan, pid, cx)
+        };
+        if orphans.any(|orphan| is_left(orphan, cx)) {
+            cx.event(Event::Detached { watcher });
+        }
     }
 
     /// Reaps one zombie, and looks at its group.

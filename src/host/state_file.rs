@@ -156,6 +156,12 @@ impl StateFile {
         (file, before)
     }
 
+    /// The number in the mark of a process, until it is reaped.
+    #[cfg(feature = "tree")]
+    pub fn mark(&self, pid: Pid) -> Option<u64> {
+        self.made.get(&pid).map(|made| made.mark)
+    }
+
     /// A process was made.
     pub fn made(&mut self, pid: Pid, mark: u64, uid: Option<u32>, now: Instant) {
         let uid = uid.unwrap_or_else(user::current_uid);

@@ -39,6 +39,9 @@ impl Daemon {
             Action::SignalRemnant { pgid, signum } => {
                 self.parts.processes.signal_remnant(pgid, signum, &mut self.core.cx(Key::processes));
             }
+            Action::LookForDetached { watcher, pid } => {
+                self.parts.processes.look_for_detached(watcher, pid, &mut self.core.cx(Key::processes));
+            }
             Action::Reap { pid } => self.reap(pid),
             Action::GiveUp { watcher, wid, pid } => {
                 self.each(&mut |part, cx| part.vacated(watcher, wid, cx));

@@ -88,6 +88,10 @@ fn change_of(change: &Change, clocks: Clocks) -> Json {
             put(&mut map, "reason", (&**reason).into());
             (if matches!(change.what, What::SpawnFailed(_)) { "spawn_failed" } else { "not_reloaded" }, None)
         }
+        What::Advice(advice) => {
+            put(&mut map, "reason", advice.text().into());
+            ("advice", None)
+        }
         What::Killed { pid, wid } => ("killed", Some((pid, wid))),
         What::Survives { pid, wid } => ("survives", Some((pid, wid))),
         What::Ailing { pid, wid, why } => {

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_700),
-    ("cli", 2_960),
-    ("config", 4_600),
+    ("arbiter", 4_730),
+    ("cli", 3_140),
+    ("config", 5_200),
     ("control", 2_580),
     ("host", 4_150),
     ("parts", 8_100),

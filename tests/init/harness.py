@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import termios
 import time
+import urllib.error
+import urllib.request
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
@@ -78,6 +80,18 @@ def ctl_as(uid, circus, *words):
         program = shutil.copy(circus, directory)
         argv = [program, "ctl", *words]
         return subprocess.run(argv, stdout=subprocess.PIPE, check=False, user=uid, cwd="/").stdout
+
+
+def get(url):
+    """The status and the text of an answer by HTTP, whatever the status is; 0 when there is none."""
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
 
 
 def alive(pid):

@@ -12,6 +12,7 @@
 mod common;
 
 mod access;
+mod beginners;
 mod bounds;
 mod builtins;
 mod cgroups;

@@ -212,3 +212,22 @@ fn at_a_terminal_the_end_of_an_order_is_waited_for() {
     terminal.out.line("\"status\":\"stopped\"");
     assert_eq!(terminal.code(), Some(0));
 }
+
+#[test]
+fn at_a_terminal_status_of_one_watcher_is_a_page() {
+    let circus = Circus::start("[watcher:web]\ncmd = sh -c 'sleep 1000 & wait'\n");
+    let pid = circus.up("web")[0];
+    until("the shell has its child", || circus.ctl_ok(&["stats", "web"]).contains("sleep").then_some(()));
+    let mut terminal = Terminal::run(&circus, "$CTL status web");
+    terminal.out.line("web is active since ");
+    terminal.out.line(&format!("  {pid} sh  "));
+    terminal.out.line(" sleep  ");
+    assert_eq!(terminal.code(), Some(0));
+    let mut terminal = Terminal::run(&circus, "$CTL status wbe");
+    terminal.out.line("error: program wbe not found; did you mean web?");
+    assert_eq!(terminal.code(), Some(3));
+    let mut terminal = Terminal::run(&circus, "$CTL status --watch");
+    terminal.out.times("WATCHER", 2);
+    terminal.type_in("\x03");
+    terminal.code();
+}

@@ -83,6 +83,33 @@ fn ten_wrong_lines_are_ten_findings() {
 }
 
 #[test]
+#[cfg(feature = "check")]
+fn what_another_machine_has_is_not_asked_of_this_one() {
+    let dir = Dir::new();
+    let config = dir.config(
+        "circus.ini",
+        "
+        [circus]
+        pidfile = /no/such/place/pid
+        [watcher:a]
+        cmd = no-such-program
+        working_dir = /no/such/place
+        uid = no-such-user
+        env_file = /no/such/file
+        stdout_stream.class = FileStream
+        stdout_stream.filename = /no/such/place/log
+        numproceses = 3
+        ",
+    );
+    let check = |options: &[&str]| {
+        let ended = circus(&[&["check", &config], options].concat());
+        (ended.code, ended.out.matches(": error: ").count(), ended.out.matches("numprocesses").count())
+    };
+    assert_eq!(check(&[]), (1, 5, 1));
+    assert_eq!(check(&["--offline"]), (0, 0, 1));
+}
+
+#[test]
 fn what_is_merely_unknown_is_a_warning_with_its_place() {
     let mut circus = Circus::start(
         "

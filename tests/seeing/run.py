@@ -15,16 +15,16 @@ import subprocess
 import sys
 import tempfile
 import termios
-import urllib.error
 import urllib.request
 
 import pyte
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MANUAL = os.path.join(HERE, "..", "..", "man", "circus.ini.5")
 sys.path.insert(0, os.path.join(HERE, "..", "init"))
 
-from harness import CIRCUS, PATIENCE, Terminal, check, counts, until  # noqa: E402
+from harness import CIRCUS, PATIENCE, Terminal, check, counts, get, until  # noqa: E402
 
 
 class Circus:
@@ -145,7 +145,7 @@ def top_on_a_screen(circus):
     top.shows(rf"  1 pid {pids[0]} +running +\d+s")
     check("watchers, processes and sockets are on the screen",
           all(any(re.search(pattern, line) for line in top.lines()) for pattern in (
-              r"^web +active +\d+s +0 ", rf"  2 pid {pids[1]} +running", r"^clock +active", r"^bad +stopped",
+              r"^web +active +\d+s +0 ", rf"  2 pid {pids[1]} +running", r"^clock +active", r"^bad +failed",
               r"^SOCKET +ADDRESS +WAITING", r"^http +127.0.0.1:\d+ +0 ", r"^unix +/\S+ +0 ")))
     check("the failing one is red", top.screen.buffer[top.row("^bad ")][1].fg, "red")
     check("24 lines, the last with the keys", top.lines()[23].startswith("q quit"))
@@ -168,9 +168,9 @@ def top_on_a_screen(circus):
     top.type("x")
     top.shows(" pid ")
 
-    top.resize(40, 130)
+    top.resize(40, 140)
     top.shows("exec /does/not/exist: No such file or directory")
-    check("a wide terminal says what is wrong", len(top.screen.display[0]), 130)
+    check("a wide terminal says what is wrong", len(top.screen.display[0]), 140)
     check("and has the keys in its last line", until(lambda: top.lines()[39].startswith("q quit"), "keys"))
     top.resize(24, 80)
     until(lambda: top.lines()[23].startswith("q quit"), "the keys in the last line")
@@ -257,7 +257,7 @@ def top_without_a_screen(circus):
     ended = subprocess.run([CIRCUS, "top", "--endpoint", circus.endpoint, "--sort", "cpu"], capture_output=True, text=True)
     check("without a terminal it prints once", (ended.returncode, ended.stderr, "\x1b" in ended.stdout), (0, "", False))
     check("with everything", all(re.search(pattern, ended.stdout, re.M) for pattern in (
-        r"^web +active", r"^  1 pid \d+ +running", r"^bad +stopped.*exec /does/not/exist", r"^http +127")))
+        r"^web +active", r"^  1 pid \d+ +running", r"^bad +failed.*exec /does/not/exist", r"^http +127")))
     dumb = Screen(CIRCUS, "top", "--endpoint", circus.endpoint, TERM="dumb")
     check("on a dumb terminal too", dumb.end(), 0)
     dumb.close()
@@ -280,8 +280,9 @@ def status_on_a_terminal(circus):
     check("and as Circus has it in a pipe", circus.ctl("status").stdout,
           "bad: stopped\nclock: active\nstubborn: stopped\nweb: active\n")
     one = Screen(CIRCUS, "ctl", "--endpoint", circus.endpoint, "status", "web")
-    one.shows("^active$")
-    check("one watcher is a word", one.end(), 0)
+    one.shows("^web is active since ")
+    one.shows("^Its processes:$")
+    check("one watcher is a page", one.end(), 0)
     one.close()
 
 
@@ -343,6 +344,11 @@ def metrics(circus):
     ended = circus.ctl("metrics")
     families = {family.name: family for family in text_string_to_metric_families(ended.stdout)}
     check("prometheus-client reads it", ended.returncode, 0)
+    kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)", ended.stdout))
+    names = {name + {"counter": "_total", "info": "_info"}.get(kind, "") for name, kind in kinds.items()}
+    with open(MANUAL, encoding="utf-8") as manual:
+        told = set(re.findall(r"(?m)^\.It Li (circus_\w+)", manual.read()))
+    check("circus.ini(5) lists what is served, and nothing else", told, names)
     found = lambda family, **labels: [sample.value for sample in families[family].samples
                                       if labels.items() <= sample.labels.items()]
     check("states", found("circus_watcher_state", watcher="web", circus_watcher_state="active"), [1.0])
@@ -377,11 +383,15 @@ def served(_):
             local.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             text = b"".join(iter(lambda: local.recv(65536), b""))
         check("by a Unix socket too", (text.startswith(b"HTTP/1.1 200 OK\r\n"), text.endswith(b"# EOF\n")), (True, True))
-        try:
-            urllib.request.urlopen(url.replace("/metrics", "/"), timeout=PATIENCE)
-            check("there is nothing else", False)
-        except urllib.error.HTTPError as error:
-            check("there is nothing else", error.code, 404)
+        check("there is nothing else", get(url.replace("/metrics", "/"))[0], 404)
+        health = lambda: get(url.replace("/metrics", "/health"))
+        check("/health, when all is well", health(), (200, "healthy\n"))
+        circus.ctl("add", "lacks", "--start", "/no/such/program")
+        until(lambda: health() != (200, "healthy\n"), "/health to tell of a watcher that fails")
+        check("/health names what fails", health(), (503, "failing: lacks\n"))
+        check("as status --check does", circus.ctl("status", "--check").returncode, 3)
+        circus.ctl("rm", "lacks", "--waiting")
+        check("/health, when that is gone", health(), (200, "healthy\n"))
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
         silent[0].sendall(b"GET /met")
         with urllib.request.urlopen(url, timeout=PATIENCE) as answer:

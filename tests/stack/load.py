@@ -1,4 +1,4 @@
-"""The load of the stack test: wrk through nginx, and a client of our own straight on circus's sockets.
+"""The load of the stack test: wrk, for the application through nginx, and a client of our own straight on circus's sockets.
 
 wrk gives the numbers. The client opens a connection for each request, one after the other, so it knows of
 every single request how it ended and which process answered.
@@ -88,7 +88,7 @@ class Client(threading.Thread):
             return "cut"
         if status != 200:
             return f"status {status}"
-        self.pids[int(body)] += 1
+        self.pids[int(re.sub(rb"\D", b"", body))] += 1
         return "ok"
 
     def stop(self):
@@ -122,18 +122,18 @@ class Wrk:
 
 
 class Load:
-    """All of them at once: for each way into the stack one wrk through nginx and one client of our own."""
+    """All of them at once: for each way into the stack one wrk and one client of our own."""
 
-    def __init__(self, nginx, addresses):
-        """`nginx` is its address, `addresses` maps a location of nginx to the socket behind it."""
+    def __init__(self, nginx, urls, addresses):
+        """`nginx` is its address; by the name of a watcher, `urls` is for wrk and `addresses` has its sockets."""
         self.nginx = nginx
+        self.urls = urls
         self.clients = {name: Client(address) for name, address in addresses.items()}
         self.wrks = {}
 
     def __enter__(self):
-        host, port = self.nginx
         for name, client in self.clients.items():
-            self.wrks[name] = Wrk(f"http://{host}:{port}/{name}")
+            self.wrks[name] = Wrk(self.urls[name])
             client.start()
         return self
 
@@ -143,7 +143,7 @@ class Load:
 
     def served(self):
         """The requests that nginx has seen since it started."""
-        _status, body = fetch(self.nginx, REQUEST.replace(b"/ ", b"/status ", 1))
+        _status, body = fetch(self.nginx, REQUEST.replace(b"/ ", b"/nginx_status ", 1))
         return int(body.split()[9])
 
     def wait_for_answers(self):

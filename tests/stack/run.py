@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Runs a real web stack under circus and drives it by `circus ctl` while load runs.
 
-nginx, chaussette and gunicorn workers on sockets that circus bound (one TCP, one Unix), and redis, all in the
-one configuration circus.ini. The environment chooses what is tested:
+That of examples/stack: nginx, gunicorn on a Unix socket that circus bound, redis and a worker; and chaussette on a TCP
+socket (more.ini). The environment chooses what is tested:
 
   CIRCUS_BIN        the binary, by default target/release/circus (below CARGO_TARGET_DIR if that is set);
                     Python Circus's `circusd` works too, its circusctl is looked for beside it
   CIRCUS_TEST_VENV  a venv with gunicorn and chaussette, by default the one that tests/tools/setup.sh makes
-  STACK_CONFIG      another configuration than circus.ini, for experiments
 
 One line a check, then `N passed, N failed`; the exit code is 0 when nothing failed. Nothing waits for a time
 to pass: every step polls for its condition, up to a deadline.
@@ -17,11 +16,11 @@ import os
 import signal
 import sys
 
-from load import Load, NotReached, connect, wait_until
+from load import Load, NotReached, connect, fetch, wait_until
 from stack import Redis, Stack, become_subreaper, exists, find_tools
 
 LEAST_REQUESTS = 1000
-WAYS = ("web", "api")
+WAYS = ("plain", "web")
 
 
 class Checks:
@@ -56,7 +55,7 @@ class Run:
     def phase(self, name, action, allowed=0):
         """Performs an action while load runs; at most `allowed` requests may fail, and none be refused."""
         try:
-            with Load(self.stack.nginx, self.stack.sockets) as load:
+            with Load(self.stack.nginx, self.stack.urls, self.stack.sockets) as load:
                 load.wait_for_answers()
                 action(name, load)
                 load.wait_for_answers()
@@ -125,6 +124,15 @@ class Run:
 
         self.phase(f"kill -9 of one {way}", action, allowed=1)
 
+    def work(self):
+        """A job that the application takes is done by the worker, also by one that has been replaced."""
+        for done in (1, 2):
+            status, _body = fetch(self.stack.nginx, b"GET /work HTTP/1.0\r\n\r\n")
+            self.checks.equal(status, 200, "the application takes a job")
+            wait_until(lambda n=done: self.redis.call("GET", "done").endswith(str(n)), f"job {done} to be done")
+            self.checks.that(True, "the worker does it")
+            self.stack.ctl("restart", "worker", "--waiting")
+
     def all_but(self, way, victim, count):
         pids = self.stack.pids(way)
         return pids if victim not in pids and len(pids) == count else None
@@ -140,7 +148,8 @@ class Run:
             self.replace(way, "reload")
             self.replace(way, "reload", "--sequential")
             self.replace(way, "restart")
-        self.kill_one("web")
+        self.kill_one("plain")
+        self.work()
         self.checks.that(
             not self.redis_troubles,
             "redis keeps its pid, its connection and its data through all of it",
@@ -159,7 +168,7 @@ def check_end(stack, checks, name):
     checks.equal(stack.wait_for_end(), 0, f"{name}: exit code of the daemon")
     left = stack.leftovers()
     checks.that(not left, f"{name}: no process and no socket file is left", ", ".join(left))
-    checks.that(is_refused(stack.sockets["web"]), f"{name}: the port is closed", "it still takes connections")
+    checks.that(is_refused(stack.sockets["plain"]), f"{name}: the port is closed", "it still takes connections")
 
 
 def is_refused(address):
@@ -187,16 +196,16 @@ def main():
     checks = Checks()
     stack = None
     try:
-        tools = find_tools()
+        find_tools()
         become_subreaper()
-        stack = Stack(tools)
+        stack = Stack()
         run_stack(stack, checks)
     except (AssertionError, NotReached, OSError, SystemExit) as error:
         checks.that(False, "the test comes to its end", error)
     finally:
         if stack is not None:
             if checks.failed:
-                print(f"--- circus.log\n{stack.tail('circus.log')}--- nginx.log\n{stack.tail('nginx.log')}---")
+                print(f"--- circus.log\n{stack.tail('circus.log')}--- nginx.log\n{stack.tail('var/nginx.log')}---")
             stack.remove()
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0

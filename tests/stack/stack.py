@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,9 @@ from load import DEADLINE, connect, fetch, wait_until
 
 SOURCE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(SOURCE))
+EXAMPLE = os.path.join(ROOT, "examples", "stack")
+CONFIG = "more.ini"
+WATCHERS = ("nginx", "plain", "redis", "web", "worker")
 TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR") or "target")
 BINARY = os.environ.get("CIRCUS_BIN") or os.path.join(TARGET, "release", "circus")
 VENV = os.environ.get("CIRCUS_TEST_VENV") or os.path.join(TARGET, "venv")
@@ -20,14 +24,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def find_tools():
-    """The programs needed, by name. Raises SystemExit naming those that are missing."""
-    tools = {name: shutil.which(name, path=SEARCH) for name in ("nginx", "redis-server", "wrk")}
+    """Looks for the programs needed. Raises SystemExit naming those that are missing."""
+    tools = {name: shutil.which(name, path=SEARCH) for name in ("nginx", "redis-server", "redis-cli", "wrk")}
     for path in (BINARY, f"{VENV}/bin/gunicorn", f"{VENV}/bin/chaussette"):
         tools[path] = shutil.which(path)
     missing = [name for name, path in tools.items() if path is None]
     if missing:
         raise SystemExit(f"missing: {', '.join(missing)}; run `make build` and `tests/tools/setup.sh` first")
-    return tools
 
 
 def free_ports(count):
@@ -66,46 +69,72 @@ def exists(pid):
 
 
 class Stack:
-    """A temporary directory with the configuration in it, the daemon, and the ways in."""
+    """A temporary directory with a copy of examples/stack in it, the daemon, and the ways in."""
 
-    def __init__(self, tools):
+    def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="circus-stack-")
         os.chmod(self.directory, 0o755)  # nginx's workers run as another user when started by root.
-        self.web_port, self.nginx_port = free_ports(2)
-        self.nginx = ("127.0.0.1", self.nginx_port)
-        self.sockets = {"web": ("127.0.0.1", self.web_port), "api": self.path("api.sock")}
+        shutil.copytree(EXAMPLE, self.directory, dirs_exist_ok=True)
+        shutil.copy(os.path.join(SOURCE, CONFIG), self.directory)
+        os.mkdir(self.path("var"))
+        plain_port, nginx_port = free_ports(2)
+        for name in ("circus.ini", "nginx.conf"):
+            self.rewrite(name, lambda text: text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx_port}"))
+        self.nginx = ("127.0.0.1", nginx_port)
+        self.sockets = {"plain": ("127.0.0.1", plain_port), "web": self.path("var/web.sock")}
+        self.urls = {"plain": f"http://127.0.0.1:{plain_port}/", "web": f"http://127.0.0.1:{nginx_port}/"}
         self.endpoint = "ipc://" + self.path("circus.sock")
         self.environment = os.environ | {
+            "PATH": f"{VENV}/bin:{SEARCH}",
+            "PYTHONDONTWRITEBYTECODE": "1",
             "STACK_DIR": self.directory,
+            "STACK_PORT": str(plain_port),
             "STACK_SOURCE": SOURCE,
-            "STACK_VENV": VENV,
-            "STACK_WEB_PORT": str(self.web_port),
-            "STACK_NGINX": tools["nginx"],
-            "STACK_REDIS": tools["redis-server"],
         }
         # Links to the binary have Circus's names; Python Circus has them alone.
         here, name = os.path.split(BINARY)
         self.ctl_command = [os.path.join(here, "circusctl")] if name == "circusd" else [BINARY, "ctl"]
         self.daemon = None
-        self.write_nginx_conf()
+        self.leave_out_what_the_build_lacks()
 
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def write_nginx_conf(self):
-        with open(os.path.join(SOURCE, "nginx.conf.in"), encoding="utf-8") as template:
-            text = template.read()
-        words = {"@DIR@": self.directory, "@WEB_PORT@": str(self.web_port), "@NGINX_PORT@": str(self.nginx_port)}
-        for word, value in words.items():
-            text = text.replace(word, value)
-        with open(self.path("nginx.conf"), "w", encoding="utf-8") as conf:
-            conf.write(text)
+    def rewrite(self, name, change):
+        with open(self.path(name), encoding="utf-8") as file:
+            text = file.read()
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(change(text))
+
+    def leave_out_what_the_build_lacks(self):
+        """A build without features names the lines that it cannot do: the smallest one runs what is left."""
+        if self.ctl_command[-1] != "ctl":
+            return
+        done = subprocess.run([BINARY, "--check", CONFIG], cwd=self.directory, env=self.environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        if "without the feature check" not in done.stdout:
+            return
+        done = subprocess.run([BINARY, CONFIG], cwd=self.directory, env=self.environment, stderr=subprocess.PIPE, text=True,
+                              check=False, timeout=DEADLINE)
+        lacking = re.findall(r"circus\.ini:(\d+): error: (.*) is not possible: this build of circus lacks", done.stderr)
+        assert done.returncode == 100 and lacking, f"the smallest build takes the whole stack: {done.stderr}"
+
+        def without(text):
+            lines = text.split("\n")
+            for number, what in lacking:
+                end = int(number)
+                # A section goes with all its options.
+                while what.startswith("[") and end < len(lines) and not lines[end].startswith("["):
+                    end += 1
+                lines[int(number) - 1:end] = [""] * (end + 1 - int(number))
+            return "\n".join(lines)
+
+        self.rewrite("circus.ini", without)
 
     def start(self):
         """Starts the daemon and waits until every watcher is active and every way in answers."""
-        config = os.environ.get("STACK_CONFIG") or os.path.join(SOURCE, "circus.ini")
         with open(self.path("circus.log"), "ab") as log:
-            self.daemon = subprocess.Popen([BINARY, config], env=self.environment, stdout=log, stderr=log)
+            self.daemon = subprocess.Popen([BINARY, CONFIG], cwd=self.directory, env=self.environment, stdout=log, stderr=log)
         wait_until(self.is_up, "every watcher active, nginx and redis answering")
 
     def is_up(self):
@@ -113,14 +142,14 @@ class Stack:
             raise SystemExit(f"the daemon ended with {self.daemon.returncode} while starting:\n{self.tail('circus.log')}")
         code, output = self.try_ctl("status")
         states = dict(line.split(": ", 1) for line in output.splitlines() if ": " in line)
-        if code != 0 or [states.get(name) for name in ("api", "nginx", "redis", "web")] != ["active"] * 4:
+        if code != 0 or [states.get(name) for name in WATCHERS] != ["active"] * len(WATCHERS):
             return False
         try:
-            codes = [fetch(self.nginx, b"GET /%s HTTP/1.0\r\n\r\n" % way)[0] for way in (b"web", b"api")]
-            connect(self.path("redis.sock")).close()
+            codes = [fetch(address)[0] for address in (self.nginx, *self.sockets.values())]
+            connect(self.path("var/redis.sock")).close()
         except (OSError, ValueError):
             return False
-        return codes == [200, 200]
+        return codes == [200] * 3
 
     def try_ctl(self, *arguments):
         """Runs `circus ctl`: (exit code, output)."""
@@ -155,8 +184,8 @@ class Stack:
             if self.daemon.pid != pid and os.waitpid(pid, os.WNOHANG)[0] == 0:
                 with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
                     left.append(f"process {pid} ({name.read().strip()})")
-        with os.scandir(self.directory) as entries:
-            left += [f"socket {entry.name}" for entry in entries if entry.name.endswith(".sock")]
+        for directory in (self.directory, self.path("var")):
+            left += [f"socket {name}" for name in os.listdir(directory) if name.endswith(".sock")]
         return left
 
     def tail(self, name):
@@ -193,7 +222,7 @@ class Redis:
         self.stack = stack
         self.pids = stack.pids("redis")
         self.count = 0
-        self.connection = connect(stack.path("redis.sock"))
+        self.connection = connect(stack.path("var/redis.sock"))
 
     def call(self, *words):
         self.connection.sendall((" ".join(words) + "\r\n").encode())

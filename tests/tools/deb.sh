@@ -13,7 +13,6 @@ cd "$root"
 make --no-print-directory install DESTDIR="$stage" PREFIX=/usr \
     zshdir="$stage/usr/share/zsh/vendor-completions" > /dev/null
 find "$stage/usr/share/man" -type f -exec gzip -9n {} +
-install -D -m 644 examples/circus.service "$stage/usr/lib/systemd/system/circus.service"
 install -D -m 644 examples/minimal.ini "$stage/etc/circus/circus.ini"
 install -D -m 644 LICENSE-MIT "$stage/usr/share/doc/circus/copyright"
 cat LICENSE-APACHE >> "$stage/usr/share/doc/circus/copyright"

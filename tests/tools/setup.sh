@@ -14,7 +14,8 @@ requirements=$here/requirements.txt
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # program:Debian package
-table="nginx:nginx redis-server:redis-server wrk:wrk mandoc:mandoc strace:strace logrotate:logrotate zsh:zsh fish:fish"
+table="nginx:nginx redis-server:redis-server wrk:wrk mandoc:mandoc strace:strace logrotate:logrotate zsh:zsh fish:fish
+    promtool:prometheus systemd-analyze:systemd busybox:busybox php-fpm:php-fpm"
 
 cd "$root"
 venv=${CARGO_TARGET_DIR:-target}/venv
@@ -58,12 +59,12 @@ install_packages() {
     allow_services
 }
 
-# The packages of the programs named that are not there.
+# The packages of the programs named that are not there. The name of one may end with a version, as php-fpm8.2 does.
 missing_packages() {
     local row
     for row in $table; do
         case " $* " in
-        *" ${row%%:*} "*) command -v "${row%%:*}" > /dev/null || echo "${row##*:}" ;;
+        *" ${row%%:*} "*) compgen -c "${row%%:*}" > /dev/null || echo "${row##*:}" ;;
         esac
     done
 }

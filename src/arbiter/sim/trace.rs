@@ -61,6 +61,7 @@ impl Trace {
             Event::Reload => self.fold(&17),
             Event::Overslept { seconds } => self.fold(&(18, seconds)),
             Event::Tick => self.fold(&19),
+            Event::Detached { watcher } => self.fold(&(20, watcher.0)),
         }
     }
 
@@ -85,6 +86,7 @@ impl Trace {
             Action::Read(reading) => self.fold(&(14, reading.ticket.0, reading.waiting, reading.restart)),
             Action::Changed(id) => self.fold(&(15, id.0)),
             Action::Forgotten { watcher, left } => self.fold(&(16, watcher.0, left)),
+            Action::LookForDetached { watcher, pid } => self.fold(&(18, watcher.0, pid)),
             Action::Exit(fall) => {
                 let death =
                     |death: &super::super::exit_policy::Death| (death.pid, death.wid, death.exit.code());

@@ -22,6 +22,7 @@ impl World {
             What::TooOld { .. } => "too old".into(),
             What::TooLarge { .. } => "too large".into(),
             What::Ailing { why, .. } => why.to_string(),
+            What::Advice(advice) => format!("{advice:?}"),
             What::Reloading | What::Reloaded | What::Ordered => format!("{what:?}"),
         };
         let times = |times: u32| if times > 1 { format!(" x{times}") } else { String::new() };
@@ -243,5 +244,52 @@ fn a_process_that_is_too_large_is_replaced_once_and_before_it_ends_where_sockets
         world.send(Event::TooLarge { pid: before[0], rss: 512 << 20 });
         world.run(1.0);
         assert_eq!(world.pids("a"), after, "it is gone");
+    }
+}
+
+#[test]
+fn what_goes_into_the_background_is_told_once_for_a_start() {
+    let mut world = World::new(vec![watcher("a", 2)]);
+    world
+        .scripts
+        .insert("a".into(), Script { lives: Some(0.1), code: 0, leaves: true, heeds: Some(0.0), ..GOOD });
+    world.send(Event::Start);
+    world.run(20.0);
+    let advised = |world: &World| world.told("a").iter().filter(|told| *told == "Background").count();
+    assert_eq!(advised(&world), 1, "{:?}", world.told("a"));
+    assert_eq!(world.log.iter().filter(|(_, text)| text.contains("goes into the background")).count(), 1);
+    let (who, waiting) = all(false);
+    world.order_by(Task::Restart(who).waiting(waiting));
+    world.run(20.0);
+    assert_eq!(advised(&world), 2, "{:?}", world.told("a"));
+    for script in [
+        Script { lives: Some(0.1), code: 0, ..GOOD },
+        Script { lives: Some(3.0), code: 0, leaves: true, ..GOOD },
+    ] {
+        let mut world = World::new(vec![watcher("a", 1)]);
+        world.scripts.insert("a".into(), script);
+        world.send(Event::Start);
+        world.run(20.0);
+        assert_eq!(advised(&world), 0, "{:?}", world.told("a"));
+    }
+}
+
+#[test]
+fn a_new_process_that_ends_beside_an_old_one_is_told_of() {
+    let reload = || Task::Reload { name: None, graceful: true, sequential: false };
+    for (lives, code, use_sockets, wanted) in
+        [(0.1, 1, false, 1), (0.1, 1, true, 0), (0.1, 0, false, 0), (2.0, 1, false, 0)]
+    {
+        let mut config = watcher("a", 2);
+        config.options.use_sockets = use_sockets;
+        let mut world = World::new(vec![config]);
+        world.scripts.insert("a".into(), Script { obeys: Some(5.0), ..GOOD });
+        world.send(Event::Start);
+        world.run(3.0);
+        world.scripts.insert("a".into(), Script { lives: Some(lives), code, ..GOOD });
+        world.order_by(reload());
+        world.run(20.0);
+        let told = world.told("a");
+        assert_eq!(told.iter().filter(|told| *told == "Port").count(), wanted, "{told:?}");
     }
 }

@@ -3,8 +3,11 @@
 //! Everything is looked up by [`Files`], so that the tests need no machine. Only /etc/passwd and /etc/group are
 //! known here; who stands elsewhere, in a directory service, is reported with that restriction.
 
-use crate::config::check::Checker;
-use crate::config::check::programs::{Around, Program, is_settled, programs};
+use crate::config::check::programs::{Around, Program, is_settled, programs, scripts};
+use crate::config::check::usable;
+use crate::config::check::user::User;
+use crate::config::check::way::follow;
+use crate::config::check::{Checker, background};
 use crate::config::grants::grants;
 use crate::config::include::{join, tidy};
 use crate::config::ini::{excerpt, shorten};
@@ -45,7 +48,7 @@ pub fn check(config: &Config, files: &dyn Files, around: Around<'_>) -> Vec<Find
     for (key, path) in files {
         let is_file = |path: &&str| !matches!(*path, "-" | "stdout") && !path.starts_with("syslog:");
         if let Some(path) = path.as_deref().filter(is_file) {
-            system.parent((origins, key), path);
+            system.file((origins, key), path);
         }
     }
     if let Some(dir) = circus.state_dir.as_deref() {
@@ -87,7 +90,7 @@ impl System<'_> {
         match endpoint::places(Some(text), endpoint::Around { uid: 0, runtime: None, container: 0 })
             .as_deref()
         {
-            Ok([Place::Path(path), ..]) if is_own => self.parent(place, path),
+            Ok([Place::Path(path), ..]) if is_own => self.socket_file(place, path),
             Ok(_) => {}
             Err(why) => self.found.error(place, why.clone()),
         }
@@ -100,9 +103,16 @@ impl System<'_> {
         self.id(("user", "/etc/passwd"), (origins, watcher::hooks_uid), options.hooks_uid.as_deref());
         let dir = join(self.cwd, options.working_dir.as_deref().unwrap_or_default());
         let is_there = self.directory((origins, watcher::working_dir), &dir);
+        let user = self.user(watcher);
+        if let Some(user) = &user
+            && options.working_dir.is_some()
+            && let Ok(found) = follow(&dir, self.files)
+            && let Some(why) = usable::out_of_reach(&dir, &found, user, (1, "enter"))
+        {
+            self.found.error((origins, watcher::working_dir), why);
+        }
         // What would be looked for in a directory that is missing needs no second line.
-        let dir = Some(dir.as_str()).filter(|_| is_there);
-        self.programs(watcher, dir);
+        self.programs(watcher, Some(dir.as_str()).filter(|_| is_there), user.as_ref());
         #[cfg(feature = "health")]
         if let Some(why) = wrong_line(watcher) {
             self.found.error((origins, watcher::ready), why);
@@ -110,7 +120,7 @@ impl System<'_> {
         self.environment(watcher);
         for (which, stream) in watcher.streams() {
             if let Some(path) = stream.file() {
-                self.parent((origins, &format!("{which}.filename")), path);
+                self.file((origins, &format!("{which}.filename")), path);
             }
             #[cfg(feature = "logs")]
             if stream.kind() == StreamKind::Syslog
@@ -133,13 +143,15 @@ impl System<'_> {
             if !self.exists(&path) {
                 let message = format!("there is no `{}`", excerpt(&path));
                 self.found.error((&watcher.origins, key), message);
+            } else if key == watcher::env_file {
+                self.file((&watcher.origins, key), &path);
             }
         }
     }
 
     fn socket(&mut self, socket: &SocketConfig) {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
-            self.parent((&socket.origins, socket::path), path);
+            self.socket_file((&socket.origins, socket::path), path);
         }
         let (options, origins) = (&socket.options, &socket.origins);
         self.id(("user", "/etc/passwd"), (origins, socket::owner), options.owner.as_deref());
@@ -193,17 +205,71 @@ impl System<'_> {
         }
     }
 
-    /// The programs of a watcher, whose processes run in `dir`, if it exists. Python alone knows its functions.
-    fn programs(&mut self, watcher: &WatcherConfig, dir: Option<&str>) {
-        for Program { key, name, places, path: (path, of), .. } in programs(watcher, dir, self.around) {
+    /// The user that a watcher's processes are to be, if it is another one than circus. Only root can become another.
+    fn user(&mut self, watcher: &WatcherConfig) -> Option<User> {
+        let options = &watcher.options;
+        let name = options.uid.as_deref().filter(|name| is_settled(name))?;
+        let group = options.gid.as_deref().filter(|group| is_settled(group));
+        let user = User::of(self.files, name, group)?;
+        let (own, shown) = (self.around.ids.0, shorten(name));
+        if own != 0 && own != user.uid {
+            let message = format!(
+                "only a circus of root can run processes as `{shown}`; this is checked for a circus of the user {own}, \
+                 which can not: start circus as root, or leave out `uid`"
+            );
+            self.found.warn((&watcher.origins, watcher::uid), message);
+        }
+        Some(user)
+    }
+
+    /// The programs and scripts of a watcher, whose processes run in `dir`, if it exists. Python alone knows its
+    /// functions.
+    fn programs(&mut self, watcher: &WatcherConfig, dir: Option<&str>, user: Option<&User>) {
+        for program in programs(watcher, dir, self.around) {
+            let Program { key, name, places, path: (path, of), .. } = &program;
+            // Hooks are run by another user.
+            let user = user.filter(|_| program.user == watcher.options.uid.as_deref());
             if places.iter().any(|place| self.exists(place)) {
+                if let Some(why) = usable::program(&program, self.files, user) {
+                    self.found.error((&watcher.origins, key), why);
+                }
                 continue;
             }
             let is_path = name.contains('/');
-            let shown = if is_path { excerpt(&places.concat()) } else { shorten(&name) };
+            let shown = if is_path { excerpt(&places.concat()) } else { shorten(name) };
             let where_to =
-                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(&path)) };
-            self.found.error((&watcher.origins, &key), format!("there is no program `{shown}`{where_to}"));
+                if is_path { "".into() } else { format!(" in the PATH of {of} ({})", excerpt(path)) };
+            let quotes = if name.contains(' ') { ": quotes make one word of it; leave them out" } else { "" };
+            self.found
+                .error((&watcher.origins, key), format!("there is no program `{shown}`{where_to}{quotes}"));
+        }
+        if let Some(why) = background::by_its_file(&watcher.options, self.files) {
+            self.found.warn((&watcher.origins, watcher::cmd), why);
+        }
+        for script in dir.map(|dir| scripts(watcher, dir)).unwrap_or_default() {
+            if let Some(why) = usable::script(&script, self.files, user) {
+                self.found.error((&watcher.origins, &script.key), why);
+            }
+        }
+    }
+
+    /// A file that is to be read or written, and the directory that it is in.
+    fn file(&mut self, place: (&Origins, &str), path: &str) {
+        self.parent(place, path);
+        let path = join(self.cwd, path);
+        if is_settled(&path) && follow(&path, self.files).is_ok_and(|found| found.owned.is_dir()) {
+            self.found.error(place, format!("`{}` is a directory and no file", excerpt(&path)));
+        }
+    }
+
+    /// The path of a Unix socket. circus takes the place of a socket, but of nothing else.
+    fn socket_file(&mut self, place: (&Origins, &str), path: &str) {
+        self.parent(place, path);
+        let path = join(self.cwd, path);
+        if is_settled(&path) && follow(&path, self.files).is_ok_and(|found| !found.owned.is_socket()) {
+            let message =
+                format!("`{0}` exists and is no socket: remove it, or choose another path", excerpt(&path));
+            self.found.error(place, message);
         }
     }
 
@@ -219,7 +285,18 @@ impl System<'_> {
     fn directory(&mut self, place: (&Origins, &str), dir: &str) -> bool {
         let is_missing = is_settled(dir) && matches!(self.list(dir), Listing::Missing);
         if is_missing {
-            self.found.error(place, format!("the directory `{}` does not exist", excerpt(dir)));
+            let exists = follow(dir, self.files).is_ok();
+            let dir = excerpt(dir);
+            self.found.error(
+                place,
+                match exists {
+                    true => format!("`{dir}` is no directory"),
+                    false if dir.contains("/~") => {
+                    format!("the directory `{dir}` does not exist: write the whole path, `~` stands for nothing here")
+                }
+                false => format!("the directory `{dir}` does not exist"),
+                },
+            );
         }
         !is_missing
     }
@@ -258,159 +335,6 @@ fn read_ids(files: &dyn Files, file: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::load;
-    use std::io;
-
-    /// A machine with a few files; a directory exists when something is in it.
-    struct Machine(&'static str);
-
-    impl Files for Machine {
-        fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-            match path {
-                "/c" => Ok(self.0.into()),
-                "/etc/passwd" => Ok("root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/sh\n".into()),
-                "/etc/group" => Ok("root:x:0:\nwww:x:33:\n".into()),
-                _ => Err(ErrorKind::NotFound.into()),
-            }
-        }
-
-        fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-            match dir {
-                "/bin" => Ok(vec!["sh".into()]),
-                "/sys/class/net" => Ok(vec!["lo".into()]),
-                "/venv/bin" if self.0.contains("# venv") => Ok(vec!["circus-plugin".into()]),
-                "/w" | "/w/sub" => Ok(vec!["run".into()]),
-                "/secret" | "/secret/bin" => Err(ErrorKind::PermissionDenied.into()),
-                _ => Err(ErrorKind::NotFound.into()),
-            }
-        }
-    }
-
-    #[test]
-    fn a_message_quotes_a_value_with_a_bound() {
-        for value in [
-            format!("(?P<{0}>a)(?P<{0}>b)", "n".repeat(5000)),
-            "x".repeat(5000),
-            "/".to_string() + &"x/".repeat(2500),
-            "9".repeat(5000),
-        ] {
-            let lines = "cmd = |executable = |working_dir = |env_file = |virtualenv = |uid = |gid = |hooks.after_start = |stop_command = \
-                |stdout_stream.class = SyslogStream\nstdout_stream.address = |ready = exec:|ready = log:|ready = log:(|health = exec:|stdout_stream.filename = |sandbox = read-only ";
-            for line in lines.split('|') {
-                let cmd = if line == "cmd = " { "" } else { "cmd = sh\n" };
-                let rest = "[env:a]\nPATH = V\n[socket:s]\npath = V\n[circus]\npidfile = V\n\
-                    [plugin:p]\nuse = circus.plugins.watchdog.WatchDog\nwatchers_regex = (V\nmsg_regex = V";
-                let text = format!("[watcher:a]\n{cmd}{line}V\n{rest}").replace('V', &value);
-                for found in found(text.leak()) {
-                    assert!(found.len() < 1000, "{} bytes: {found:.200}", found.len());
-                }
-            }
-        }
-    }
-
-    fn found(text: &'static str) -> Vec<String> {
-        let machine = Machine(text);
-        let config = load("/c", &machine, &Names::new(), "/w").config.unwrap();
-        let show = |f: &Finding| format!("{} {} {}", f.origin.line, f.severity.word(), f.message);
-        let environ = Names::from_iter([("PATH".to_string(), "/bin:/venv/bin".to_string())]);
-        let around = Around { environ: &environ, cwd: "/w", default_path: DEFAULT_PATH, ids: (0, 0) };
-        check(&config, &machine, around).iter().map(show).collect()
-    }
-
-    #[test]
-    fn what_is_there_is_not_reported() {
-        let cases = [
-            "[watcher:a]\ncmd = sh -c x\nuid = www\ngid = 33",
-            "[watcher:a]\ncmd = ./run\nworking_dir = sub\nhooks.after_stop = sub/run\nhooks_uid = www",
-            "[watcher:a]\ncmd = sub/run",
-            "[watcher:a]\ncmd = x\nshell = 1",
-            "[watcher:a]\ncmd = sh\nhooks.after_stop = sub/run x, true\nhooks.after_reap = module.function",
-            "[watcher:a]\ncmd = /secret/bin/x\nworking_dir = /secret",
-            "[watcher:a]\ncmd = $(circus.env.X) y\nuid = $(circus.env.X)\nworking_dir = /$(circus.wid)",
-            "[watcher:a]\ncmd = sh\nstdout_stream.filename = x.log\nstderr_stream.filename = /x.log",
-            "[circus]\nlogoutput = syslog:///dev/log\npidfile = run.pid\nendpoint_owner = root",
-            "[circus]\nendpoint = ipc:///w/c.sock\npubsub_endpoint = sub/p.sock",
-            "[circus]\nendpoint = tcp://127.0.0.1:5555\npubsub_endpoint = @name",
-            "[circus]\nendpoint = none\npubsub_endpoint =",
-            "[socket:a]\npath = /w/x",
-            "[socket:a]\ninterface = lo",
-            "[watcher:a]\ncmd = ls\nenv_file = run",
-            "[watcher:a]\ncmd = sh\nenv_file = -none",
-            "[plugin:a]\ncmd = sh -c x\nuid = www",
-            "[plugin:a]\nuse = my.Plugin\n# venv",
-        ];
-        for text in cases {
-            assert_eq!(found(text), [""; 0], "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_reported() {
-        let cases = [
-            ("[watcher:a]\ncmd = sh\nuid = nobody", "3 error there is no user `nobody` in /etc/passwd"),
-            ("[watcher:a]\ncmd = sh\ngid = staff", "3 error there is no group `staff` in /etc/group"),
-            ("[watcher:a]\ncmd = sh\nuid = 99", "3 warning no user in /etc/passwd has the number 99"),
-            ("[watcher:a]\ncmd = sh\nworking_dir = none", "3 error the directory `/w/none` does not exist"),
-            (
-                "[watcher:a]\ncmd = ls\n[env:a]\nPATH = /bin",
-                "2 error there is no program `ls` in the PATH of the processes (/bin)",
-            ),
-            ("[watcher:a]\ncmd = ./no", "2 error there is no program `/w/./no`"),
-            ("[watcher:a]\ncmd = sh\nhooks.after_stop = ./no x", "3 error there is no program `/w/./no`"),
-            (
-                "[watcher:a]\ncmd = /bin/sh\nhooks.after_stop = none\n[env:a]\nPATH = /sub",
-                "3 error there is no program `none` in the PATH of circus (/bin:/venv/bin)",
-            ),
-            ("[watcher:a]\ncmd = sh\nhooks_uid = me", "3 error there is no user `me` in /etc/passwd"),
-            ("[watcher:a]\ncmd = sh\nstop_command = ./no x", "3 error there is no program `/w/./no`"),
-            (
-                "[watcher:a]\ncmd = sh\nstdout_stream.filename = log/x",
-                "3 error the directory `/w/log` does not exist",
-            ),
-            (
-                "[watcher:a]\ncmd = sh\nstdout_stream.class = SyslogStream\nstdout_stream.address = 1.2.3.4:70000",
-                "4 error address = 1.2.3.4:70000: the port is no number up to 65535",
-            ),
-            ("[watcher:a]\ncmd = sh\nhealth = exec:./no x", "3 error there is no program `/w/./no`"),
-            ("[watcher:a]\ncmd = sh\nready = log:[x", "3 error `ready = log:[x`: a [ is never closed"),
-            ("[watcher:a]\ncmd = sh\nenv_file = none", "3 error there is no `/w/none`"),
-            ("[watcher:a]\ncmd = sh\ncopy_env = 1\nvirtualenv = none", "4 error there is no `/w/none/lib`"),
-            ("[circus]\npidfile = /run/x/y", "2 error the directory `/run/x` does not exist"),
-            ("[circus]\nendpoint = ipc:///run/x/y", "2 error the directory `/run/x` does not exist"),
-            ("[circus]\npubsub_endpoint = no/y", "2 error the directory `/w/no` does not exist"),
-            (
-                "[circus]\npubsub_endpoint = udp://x:1",
-                "2 error the endpoint udp://x:1 is none of ipc://PATH, unix://PATH, PATH, @NAME, tcp://HOST:PORT",
-            ),
-            ("[socket:a]\ninterface = nodev", "2 error there is no network interface `nodev`"),
-            ("[socket:a]\npath = /w/s\nowner = me", "3 error there is no user `me` in /etc/passwd"),
-            ("[socket:a]\npath = /w/s\ngroup = us", "3 error there is no group `us` in /etc/group"),
-            ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
-            ("[access]\nlook = user:root user:me", "2 error there is no user `me` in /etc/passwd"),
-            ("[access]\noperate = user:root w, group:us", "2 error there is no group `us` in /etc/group"),
-            (
-                "[plugin:a]\nuse = my.Plugin",
-                "2 error `my.Plugin` is a Python class, and circus-plugin, which runs it, is not in the PATH of \
-                 circus: pip install circus, or write `cmd = PROGRAM`",
-            ),
-            (
-                "[plugin:a]\ncmd = ls",
-                "2 error there is no program `ls` in the PATH of the processes (/bin:/venv/bin)",
-            ),
-            ("[plugin:a]\ncmd = sh\nuid = nobody", "3 error there is no user `nobody` in /etc/passwd"),
-            ("[socket:a]\npath = /run/x/y", "2 error the directory `/run/x` does not exist"),
-        ];
-        for (text, wanted) in cases {
-            assert_eq!(found(text), [wanted], "{text}");
-        }
-        let (dir, program) =
-            ("3 error the directory `/w/none` does not exist", "2 error there is no program `/bin/no`");
-        assert_eq!(found("[watcher:a]\ncmd = /bin/no\nworking_dir = none"), [dir, program]);
-        for cmd in ["./run", "run\n[env:a]\nPATH = .:/bin"] {
-            let text = format!("[watcher:a]\nworking_dir = none\ncmd = {cmd}");
-            assert_eq!(found(text.leak()), [dir.replacen('3', "2", 1)]);
-        }
-    }
-}
+mod disk_tests;
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub static OPTIONS: &[Flag] = &[
     flag("token-file", Some("FILE"), "the token that a port wants (or the variable CIRCUS_TOKEN_FILE)"),
     flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
     flag("no-wait", None, "at a terminal: answer start, stop, restart and reload before they are done"),
+    #[cfg(all(feature = "history", feature = "stats"))]
+    flag("watch", None, "at a terminal: show status again every second"),
     flag("json", None, "print the answer as JSON"),
     flag("prettify", None, "with --json: over several lines, sorted"),
     flag("ssh", Some("USER@HOST[:PORT]"), "run circus ctl on that host"),

@@ -4,12 +4,12 @@ mod others;
 
 use crate::config::text;
 use crate::config::url::is_local;
-use crate::control::endpoint::{self, Around, Place, Port};
+use crate::control::endpoint::{self, Place, Port};
 #[cfg(feature = "details")]
 use crate::control::protocol::encode_request_as;
 use crate::control::protocol::{encode_request, encode_token};
 use crate::control::{Map, at, field, lines};
-use crate::host::endpoint::container;
+use crate::host::endpoint::around;
 use crate::host::{listen, resolve, token};
 use crate::sys::signal::PidFd;
 use crate::sys::socket::peer_credentials;
@@ -232,8 +232,8 @@ fn find(endpoint: Option<&str>) -> Result<(UnixStream, bool), Trouble> {
     let variable = |name| std::env::var_os(name).map(|value| text::from_bytes(&value.into_vec()));
     let endpoint = endpoint.map(str::to_string).or_else(|| variable("CIRCUSCTL_ENDPOINT"));
     let (endpoint, runtime) = (endpoint.as_deref(), variable("XDG_RUNTIME_DIR"));
-    let uid = uid().map_err(|error| Trouble::of("cannot tell our user from /proc/self", &error))?;
-    let around = Around { uid, runtime: runtime.as_deref(), container: container() };
+    let around = around(runtime.as_deref());
+    let uid = around.uid;
     let places = endpoint::places(endpoint, around).map_err(Trouble::Other)?;
     if places.is_empty() {
         return Err(Trouble::Other("the endpoint none is no place to connect to".into()));
@@ -269,11 +269,6 @@ fn find(endpoint: Option<&str>) -> Result<(UnixStream, bool), Trouble> {
         }
     }
     Err(tried.trouble())
-}
-
-/// Our user id: that of our own directory in /proc.
-fn uid() -> std::io::Result<u32> {
-    std::fs::metadata("/proc/self").map(|meta| meta.uid())
 }
 
 /// Refuses a place in a directory that somebody else could have made.

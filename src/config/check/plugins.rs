@@ -44,7 +44,7 @@ impl Checker {
         if plugin.options.class.is_some() && plugin.options.cmd.is_some() {
             self.warn((origins, plugin::class), "`use` has no effect beside `cmd`".into());
         }
-        self.command_line((origins, plugin::cmd), plugin.options.cmd.as_deref().unwrap_or_default());
+        self.command_line((origins, plugin::cmd), plugin.options.cmd.as_deref().unwrap_or_default(), true);
         if let PluginKind::Builtin(builtin) = kind {
             for (key, severity, why) in plugin.builtin_problems(builtin) {
                 self.find(severity, (origins, key), why);

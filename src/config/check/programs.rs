@@ -1,17 +1,23 @@
 //! The programs that a watcher names, and the places where each is looked for.
 
+use super::command::is_for_a_shell;
 use crate::config::hooks::{NAMES, is_python};
 use crate::config::include::join;
 use crate::config::model::{Names, WatcherConfig};
 use crate::config::options::watcher;
 use crate::config::{expand, words};
 
-/// Programs whose first argument is a file of what they do, without the number of a version.
-const INTERPRETERS: &[&str] =
-    &["ash", "bash", "dash", "ksh", "lua", "node", "perl", "php", "python", "ruby", "sh", "zsh"];
-
-/// Options of theirs behind which stands something else.
-const WITHOUT_SCRIPT: &[&str] = &["-", "-S", "-W", "-X", "-c", "-e", "-m", "-o", "-r"];
+/// Programs that run a script: their names without the number of a version; the letters of options that have a value;
+/// of those that say what is run otherwise; and long options that have a value.
+const INTERPRETERS: &[(&str, &str, &str, &str)] = &[
+    ("ash bash dash ksh sh zsh", "oO", "cs", "--rcfile --init-file"),
+    ("lua", "el", "", ""),
+    ("node", "rC", "ep", "--require --import --loader --env-file --conditions"),
+    ("perl", "I", "eE", ""),
+    ("php", "cdtz", "rSBREmia", ""),
+    ("python", "WX", "cm", "--check-hash-based-pycs"),
+    ("ruby", "CIr", "eS", ""),
+];
 
 /// What circus is surrounded by.
 #[derive(Clone, Copy)]
@@ -34,6 +40,8 @@ pub struct Program<'a> {
     pub name: String,
     /// The first of these that exists is it.
     pub places: Vec<String>,
+    /// The directory of a virtual environment, in which programs are looked for first.
+    pub venv: Option<String>,
     /// The PATH, and whose it is.
     pub path: (String, &'static str),
     /// The user that it runs as; that of circus if there is none.
@@ -46,7 +54,8 @@ pub struct Program<'a> {
 pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Around<'_>) -> Vec<Program<'a>> {
     let options = &watcher.options;
     let executable = options.executable.as_ref().map(|program| (watcher::executable, program.to_string()));
-    let cmd = |line: Vec<String>| line.into_iter().next().map(|program| (watcher::cmd, program));
+    let program = |line: Vec<String>| line.into_iter().next().filter(|word| !is_for_a_shell(word));
+    let cmd = |line| program(line).map(|program| (watcher::cmd, program));
     let own = words::split(&options.cmd).ok().and_then(|line| executable.or(cmd(line)));
     let commands = watcher.commands().filter_map(|(hook, command)| Some((hook.name(), first(command)?)));
     let own = own.filter(|_| !options.shell).into_iter().chain(commands);
@@ -55,12 +64,14 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
     let copied = options.copy_env.then_some(around.environ);
     let env = |name: &str| watcher.env.get(name).or_else(|| copied?.get(name)).map(String::as_str);
     let path = env("PATH").unwrap_or(around.default_path);
-    let venv = options.virtualenv.iter().map(|venv| join(venv, "bin"));
-    let dirs = || venv.clone().chain(path.split(':').map(str::to_string)).collect::<Vec<_>>();
+    let venv = options.virtualenv.as_ref().map(|venv| join(venv, "bin"));
+    let dirs = || venv.clone().into_iter().chain(path.split(':').map(str::to_string)).collect::<Vec<_>>();
     let found = own.filter_map(|(key, name)| {
         let places = places(&name, &dirs, dir)?;
         let path = (path.to_string(), "the processes");
-        Some(Program { key: key.into(), name, places, path, user: options.uid.as_deref() })
+        let (venv, user) =
+            (venv.clone().map(|venv| join(dir.unwrap_or_default(), &venv)), options.uid.as_deref());
+        Some(Program { key: key.into(), name, places, venv, path, user })
     });
     let mut found: Vec<_> = found.collect();
     let path = around.environ.get("PATH").map_or(around.default_path, String::as_str);
@@ -69,7 +80,8 @@ pub fn programs<'a>(watcher: &'a WatcherConfig, dir: Option<&str>, around: Aroun
         let Some(program) = first(command).filter(|_| !is_python(command)) else { continue };
         let Some(places) = places(&program, &dirs, Some(around.cwd)) else { continue };
         let (key, path) = (format!("hooks.{name}"), (path.to_string(), "circus"));
-        found.push(Program { key, name: program, places, path, user: options.hooks_uid.as_deref() });
+        let user = options.hooks_uid.as_deref();
+        found.push(Program { key, name: program, places, venv: None, path, user });
     }
     found
 }
@@ -86,7 +98,8 @@ pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Progra
             dirs.iter().flat_map(|dir| [".py", "/__init__.py"].map(|end| join(dir, &(module.clone() + end))));
         let (key, path, user) =
             (format!("hooks.{name}"), (String::new(), ""), watcher.options.hooks_uid.as_deref());
-        found.push(Program { key, name: function.clone(), places: places.collect(), path, user });
+        let (places, venv) = (places.collect(), None);
+        found.push(Program { key, name: function.clone(), places, venv, path, user });
     }
     found
 }
@@ -99,20 +112,50 @@ pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
     let own = Some((watcher::cmd, own)).filter(|_| !options.shell && options.executable.is_none());
     let commands = watcher.commands().map(|(hook, command)| (hook.name(), command.to_string()));
     let found = own.into_iter().chain(commands).filter_map(|(key, command)| {
-        let name = script(&words::split(&command).ok()?)?;
-        let (places, path) = (vec![join(dir, &name)], (String::new(), ""));
-        Some(Program { key: key.into(), name, places, path, user: options.uid.as_deref() })
+        let words = words::split(&command).ok()?;
+        let name = script(&words)?;
+        // node finds what has one of these ends, too.
+        let ends: &[&str] = if interpreter(words.first()?) == "node" { &["", ".js", ".json"] } else { &[""] };
+        let places = ends.iter().map(|end| join(dir, &format!("{name}{end}"))).collect();
+        let (path, user) = ((String::new(), ""), options.uid.as_deref());
+        Some(Program { key: key.into(), name, places, venv: None, path, user })
     });
-    found.filter(|program| is_settled(&program.name)).collect()
+    found.filter(|program| is_settled(&program.name) && !is_for_a_shell(&program.name)).collect()
 }
 
 /// What an interpreter is to run, unless that stands in the command line itself or is a module.
 fn script(words: &[String]) -> Option<String> {
     let (program, rest) = words.split_first()?;
-    let name = program.rsplit('/').next()?.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let mut rest = rest.iter().filter(|_| INTERPRETERS.contains(&name));
-    let first = rest.find(|word| !word.starts_with('-') || WITHOUT_SCRIPT.contains(&word.as_str()))?;
-    (!first.starts_with('-')).then(|| first.clone())
+    let name = interpreter(program);
+    let (_, valued, others, long) =
+        INTERPRETERS.iter().find(|(names, ..)| names.split(' ').any(|one| one == name))?;
+    let mut rest = rest.iter();
+    while let Some(word) = rest.next() {
+        match word.strip_prefix('-') {
+            None => return Some(word.clone()),
+            Some("") => return None,
+            Some("-") => return rest.next().cloned(),
+            Some(letters) if !letters.starts_with('-') => {
+                let at = letters.find(|c| valued.contains(c) || others.contains(c));
+                let rest_of = at.and_then(|at| letters.get(at..));
+                if rest_of.is_some_and(|rest| rest.starts_with(|c| others.contains(c))) {
+                    return None;
+                }
+                if rest_of.is_some_and(|rest| rest.chars().count() == 1) {
+                    rest.next();
+                }
+            }
+            Some(_) if long.split(' ').any(|one| one == word) => drop(rest.next()),
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+/// The name of a program without the number of its version.
+fn interpreter(program: &str) -> &str {
+    let name = program.rsplit('/').next().unwrap_or_default();
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
 }
 
 /// Whether all variables in a text are known before a process is spawned.
@@ -120,8 +163,9 @@ pub fn is_settled(text: &str) -> bool {
     expand::names(text).next().is_none()
 }
 
+/// The program of a command line. What only a shell could run is told of elsewhere.
 fn first(line: &str) -> Option<String> {
-    words::split(line).unwrap_or_default().into_iter().next()
+    words::split(line).unwrap_or_default().into_iter().next().filter(|word| !is_for_a_shell(word))
 }
 
 /// Where a program may be, unless that cannot be known.

@@ -60,7 +60,7 @@ mod tests {
 
         fn owner(&self, path: &str) -> io::Result<Owned> {
             let mode = if path == self.1 { self.2 } else { 0o755 };
-            Ok(Owned { uid: 0, gid: 0, mode: 0o040_000 | mode, link: None })
+            Ok(Owned { uid: 0, gid: 0, mode: 0o040_000 | mode, ..Owned::default() })
         }
     }
 

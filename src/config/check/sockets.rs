@@ -64,6 +64,16 @@ impl Checker {
                 format!("the path is longer than the {LONGEST_PATH} bytes that a Unix socket may have");
             self.error((origins, socket::path), message);
         }
+        if let Some((host, port)) =
+            options.host.trim_start_matches("http://").rsplit_once(':').filter(|_| !is_unix)
+            && let Ok(port) = port.parse::<u16>()
+            && (!host.contains(':') || host.starts_with('['))
+        {
+            let host = if host.is_empty() { "0.0.0.0" } else { host.trim_matches(['[', ']']) };
+            let message =
+                format!("the host has a port in it: write `host = {}` and `port = {port}`", shorten(host));
+            self.error((origins, socket::host), message);
+        }
         if options.path.is_none() && is_unix && socket.has_address() {
             self.error((origins, socket::family), "a Unix socket needs a path".into());
         }

@@ -67,9 +67,26 @@ pub fn section(name: &str) -> Option<String> {
     }
 }
 
-/// The word that differs least from `word`, whatever its case, if it differs little enough.
+/// Where the first program of a supervisord.conf stands among the sections of a file, and what to do with such a file.
+pub fn supervisord(names: &mut dyn Iterator<Item = &str>) -> Option<(usize, &'static str)> {
+    let mut first = None;
+    for (n, name) in names.enumerate() {
+        if name.starts_with("watcher:") {
+            return None;
+        }
+        let is_program =
+            ["program:", "fcgi-program:", "eventlistener:"].iter().any(|kind| name.starts_with(kind));
+        first = first.or((is_program || name == "supervisord").then_some(n));
+    }
+    let advice = "this is a configuration of supervisord, which circus does not read: make [circus] of [supervisord] and \
+        [watcher:NAME] of each [program:NAME]; then `circus check` says what each option is called";
+    first.map(|n| (n, advice))
+}
+
+/// The word that differs least from `word`, whatever its case, if it differs little enough. Of one or two letters any
+/// other is as near as the next.
 pub fn nearest<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
-    if word.len() > 40 {
+    if !(3..=40).contains(&word.len()) {
         return None;
     }
     let limit = if word.len() < 5 { 1 } else { 2 };
@@ -140,6 +157,15 @@ mod tests {
             assert_eq!(section(wrong).as_deref(), Some(hint), "{wrong}");
         }
         assert_eq!(section("uwsgi"), None);
+    }
+
+    #[test]
+    fn a_file_of_supervisord_is_known_by_its_sections() {
+        let found = |names: &[&'static str]| supervisord(&mut names.iter().copied()).map(|(n, _)| n);
+        assert_eq!(found(&["unix_http_server", "supervisord", "program:x"]), Some(1));
+        assert_eq!(found(&["program:x"]), Some(0));
+        assert_eq!(found(&["circus", "watcher:a", "program:x"]), None);
+        assert_eq!(found(&["circus"]), None);
     }
 
     #[test]

@@ -59,6 +59,42 @@ fn watchers_that_cannot_work_are_errors() {
 }
 
 #[test]
+fn a_file_in_which_nothing_runs_is_told_of() {
+    let said = |text: &str| {
+        let loaded = load("/c", &Memory::new(&[("/c", text)]), &Names::new(), "/");
+        nothing_runs(&loaded.config.unwrap()).map(|found| format!("{}: {}", found.origin, found.message))
+    };
+    let wanted = "/c: no [watcher:NAME] with a `cmd` is in it, so nothing runs";
+    assert_eq!(said("[circus]\numask = 022").as_deref(), Some(wanted));
+    assert_eq!(said("[watcher:a]\ncmd = x\nautostart = 0"), None);
+    assert_eq!(said("[plugin:a]\ncmd = x"), None);
+    assert_eq!(said("[circus]\ninclude_dir = /none"), None);
+}
+
+#[test]
+fn commands_for_a_shell_or_the_background_are_told_of() {
+    one("[watcher:a]\ncmd = x | y", "2 error no shell runs this command line, so `|` is an argument");
+    one("[watcher:a]\ncmd = x \\", "2 error a backslash at the end of a line does not continue it");
+    one("[watcher:a]\ncmd = x\nargs = > y", "3 error no shell runs this command line, so `>` is an argument");
+    one(
+        "[watcher:a]\ncmd = x\nstop_command = kill $PID",
+        "3 warning no shell runs this command line, so `$PID`",
+    );
+    one(
+        "[watcher:a]\ncmd = x\nhooks.after_stop = a && b",
+        "3 error no shell runs this command line, so `&&`",
+    );
+    one("[plugin:a]\ncmd = x; y", "2 error no shell runs this command line, so `x;` is the name");
+    assert_eq!(found("[watcher:a]\nshell = 1\ncmd = cd x && y $HOME | z"), [""; 0]);
+    one(
+        "[watcher:a]\nshell = 1\ncmd = x &",
+        "3 warning the `&` at the end puts the program into the background",
+    );
+    one("[watcher:a]\ncmd = nginx\nargs = -g 'pid x;'", "2 warning `nginx` goes into the background unless");
+    assert_eq!(found("[watcher:a]\ncmd = nginx\nargs = -g 'daemon off;'"), [""; 0]);
+}
+
+#[test]
 fn what_is_hardly_meant_is_a_warning() {
     one(
         "[watcher:a]\ncmd = x\nsingleton = 1\nnumprocesses = 2",
@@ -128,6 +164,23 @@ fn sockets_plugins_and_the_endpoint_are_looked_at() {
         found("[socket:a]\nport = 1\ndefer_accept = 5\n[socket:b]\nfamily = AF_INET6\nipv6only = 0").len(),
         0
     );
+    one(
+        "[socket:a]\nhost = 1.2.3.4:80",
+        "2 error the host has a port in it: write `host = 1.2.3.4` and `port = 80`",
+    );
+    one(
+        "[socket:a]\nhost = [::1]:80",
+        "2 error the host has a port in it: write `host = ::1` and `port = 80`",
+    );
+    one(
+        "[socket:a]\nhost = :80",
+        "2 error the host has a port in it: write `host = 0.0.0.0` and `port = 80`",
+    );
+    one(
+        "[socket:a]\nhost = http://x:80",
+        "2 error the host has a port in it: write `host = x` and `port = 80`",
+    );
+    assert_eq!(found("[socket:a]\nhost = ::1\nfamily = AF_INET6").len(), 0);
     one("[socket:a]\nfamily = AF_UNIX", "2 error a Unix socket needs a path");
     one(&format!("[socket:a]\npath = /{}", "x".repeat(107)), "2 error the path is longer");
     one("[socket:a]\nport = 1\n[socket:b]\nport = 1", "4 error the socket `a` has the same address");
@@ -188,9 +241,9 @@ fn open_ports_are_reported() {
     assert_eq!(found(&tcp("pubsub_endpoint = tcp://127.0.0.1:5556")), [""; 0]);
     assert_eq!(found("[circus]\npubsub_endpoint = tcp://*:5556"), [""; 0]);
     let metrics = |listen: &str| format!("[plugin:m]\nuse = circus.plugins.Metrics\nlisten = {listen}");
-    one(&metrics("0.0.0.0:9100"), "3 warning the port 0.0.0.0:9100 is open to the network");
-    one(&metrics("[::]:9100"), "3 warning the port [::]:9100 is open to the network");
-    for safe in ["127.0.0.1:9100", "[::1]:9100", "localhost:9100", "/run/metrics.sock"] {
+    one(&metrics("0.0.0.0:5558"), "3 warning the port 0.0.0.0:5558 is open to the network");
+    one(&metrics("[::]:5558"), "3 warning the port [::]:5558 is open to the network");
+    for safe in ["127.0.0.1:5558", "[::1]:5558", "localhost:5558", "/run/metrics.sock"] {
         assert_eq!(found(&metrics(safe)), [""; 0], "{safe}");
     }
 }
@@ -276,9 +329,9 @@ fn programs_that_wait_in_accept_need_sockets_that_block() {
         assert_eq!(self::found(&with(watcher, "blocking = 1\n")), [""; 0]);
     }
     for watcher in [
-        "cmd = php-fpm\nuse_sockets = 1\nsockets = t",
+        "cmd = php-fpm -F\nuse_sockets = 1\nsockets = t",
         "cmd = fcgiwrap\nstdin_socket = t",
-        "cmd = php-fpm",
+        "cmd = php-fpm -F",
         "cmd = tail /etc/php-fpm.conf\nuse_sockets = 1",
     ] {
         assert_eq!(found(&with(watcher, "")), [""; 0], "{watcher}");

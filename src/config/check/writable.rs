@@ -5,6 +5,8 @@
 
 use super::Checker;
 use super::programs::{Around, Program, is_settled, modules, programs, scripts};
+use super::user::table;
+use super::way::Way;
 use crate::config::include::{Owned, join};
 use crate::config::ini::excerpt;
 use crate::config::model::{Config, Finding, Origin, Origins, Severity, WatcherConfig};
@@ -13,9 +15,6 @@ use crate::config::{Files, PluginKind, pattern, text};
 use crate::sorted::Sorted;
 use std::io::{self, ErrorKind};
 
-/// So many symbolic links may lead from one to the next, as in the kernel.
-const MOST_LINKS: usize = 40;
-
 /// File systems that answer when somebody else does.
 const REMOTE: &str = "fuse nfs cifs smb 9p ceph afs autofs";
 
@@ -23,11 +22,10 @@ const REMOTE: &str = "fuse nfs cifs smb 9p ceph afs autofs";
 /// never answer.
 pub fn check(config: &Config, files: &dyn Files, around: Around<'_>, may_wait: bool) -> Vec<Finding> {
     let read = |file| files.read(file).map(|bytes| text::from_bytes(&bytes)).unwrap_or_default();
-    let table = |file| read(file).lines().map(|line| line.split(':').map(str::to_string).collect()).collect();
     let (looks, right, found, own) = (Sorted::new(), Sorted::new(), Checker::default(), around.ids.0);
     // Below another root of users, all those of outside look like one.
     let knows_all = read("/proc/self/uid_map").contains("4294967295");
-    let (users, groups) = (table("/etc/passwd"), table("/etc/group"));
+    let (users, groups) = (table(files, "/etc/passwd"), table(files, "/etc/group"));
     let mounts = if may_wait { String::new() } else { read("/proc/self/mounts") };
     let remote = mounts.lines().filter_map(remote_mount).collect();
     let mut system = Writable { files, around, users, groups, knows_all, remote, looks, right, found };
@@ -141,50 +139,44 @@ impl Writable<'_> {
 
     /// Goes from the root to a place: whether it exists, and the first on the way that others can change.
     fn way(&mut self, path: &str, uid: u32, holds: bool) -> (bool, Option<Fault>) {
-        let parts = |path: &str| path.rsplit('/').map(str::to_string).collect::<Vec<_>>();
-        let (mut rest, mut at, mut links) = (parts(path), String::new(), 0);
+        let mut way = Way::to(path);
         // Who may put new files into the directory, but not replace those of others.
         let mut sticky: Option<Fault> = None;
         loop {
-            let here = if at.is_empty() { "/" } else { &at };
+            let here = way.here();
             let owned = match self.look(here) {
                 Ok(owned) => owned,
                 Err(ErrorKind::NotFound) => return (false, sticky),
                 Err(_) => return (true, None),
             };
             let fault = self.fault(here, &owned, uid);
-            let is_dir = owned.mode & 0o170_000 == 0o040_000;
-            if let Some(link) = owned.link {
+            if let Some(link) = &owned.link {
                 // A link is changed by whoever can replace it.
                 if sticky.is_some() && fault.is_some() {
                     return (true, fault);
                 }
-                links += 1;
-                if links > MOST_LINKS {
+                if !way.turn(link) {
                     return (true, None);
                 }
-                let dir = here.rsplit_once('/').map_or("", |(dir, _)| dir);
-                rest.extend(parts(&join(if dir.is_empty() { "/" } else { dir }, &link)));
-                (at, sticky) = (String::new(), None);
+                sticky = None;
             } else {
-                let is_last = rest.iter().all(|part| part.is_empty() || part == ".");
-                let is_shared = is_dir && owned.mode & 0o1000 != 0 && self.is_trusted(owned.uid, uid);
-                if fault.is_some() && !(is_shared && !(is_last && holds)) {
+                let is_shared = owned.is_dir() && owned.mode & 0o1000 != 0 && self.is_trusted(owned.uid, uid);
+                if fault.is_some() && !(is_shared && !(way.is_last() && holds)) {
                     return (true, fault);
                 }
                 sticky = fault;
             }
-            match rest.pop().as_deref() {
-                None => return (true, None),
-                Some("" | ".") => {}
-                Some("..") => at.truncate(at.rfind('/').unwrap_or(0)),
-                Some(part) => at = format!("{at}/{part}"),
+            if !way.step() {
+                return (true, None);
             }
         }
     }
 
     /// Who can change a file or directory by itself.
     fn fault(&self, path: &str, owned: &Owned, uid: u32) -> Option<Fault> {
+        if owned.is_fixed {
+            return None;
+        }
         let shown = || excerpt(path);
         if !self.is_trusted(owned.uid, uid) {
             let shown = shown();
@@ -293,7 +285,7 @@ mod tests {
         }
 
         fn owner(&self, path: &str) -> io::Result<Owned> {
-            let plain = |mode| Ok(Owned { uid: 0, gid: 0, mode, link: None });
+            let plain = |mode| Ok(Owned { mode, ..Owned::default() });
             let own = self.1.lines().find(|line| line.split(' ').next() == Some(path));
             let Some(line) = own else {
                 return match path.rsplit('/').next().unwrap() {
@@ -305,7 +297,8 @@ mod tests {
             let words: Vec<&str> = line.split(' ').collect();
             let mode = u32::from_str_radix(words[1], 8).unwrap();
             let link = words.get(4).map(|link| link.to_string());
-            Ok(Owned { uid: words[2].parse().unwrap(), gid: words[3].parse().unwrap(), mode, link })
+            let (uid, gid) = (words[2].parse().unwrap(), words[3].parse().unwrap());
+            Ok(Owned { uid, gid, mode, link, is_fixed: false })
         }
     }
 

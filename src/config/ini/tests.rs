@@ -89,6 +89,17 @@ fn what_is_hardly_meant_is_noted() {
     }
     assert_eq!(warning_lines("[a]\nk = v\n # x\n [b]\n more"), [3, 4]);
     assert_eq!(warning_lines("[a]\nk = v ; x\n# c\nl = a\tb"), [0; 0]);
+    for cut in
+        ["k = sh -c 'a ; b'", "k = \"a ; b\" c", "cmd = a ; /b/c", "cmd = a x ; a y", "cmd = a ; python b.py"]
+    {
+        let notes = read(format!("[a]\n{cut}").as_bytes()).findings;
+        assert!(notes.len() == 1 && notes[0].message.contains("is cut off: to run"), "{cut}: {notes:?}");
+    }
+    for comment in
+        ["cmd = a ; it does a/b:c", "cmd = a ;", "k = a ; /b/c", "cmd = a ; don't", "k = it's ; that"]
+    {
+        assert_eq!(warning_lines(&format!("[a]\n{comment}")), [0; 0], "{comment}");
+    }
     let continued = read(b"[a]\nk = v\n l = w\n more").continued;
     assert_eq!(continued, [(Origin { file: "x".into(), line: 3 }, "l = w".to_string())]);
 }

@@ -36,7 +36,7 @@ impl Builtin for Metrics {
         match world.serve(&self.place) {
             Ok(()) => {
                 world.mended("listen", format_args!("{} is free now", self.listen));
-                world.log(Level::Info, format_args!("serves /metrics at {}", self.listen));
+                world.log(Level::Info, format_args!("serves /metrics and /health at {}", self.listen));
             }
             Err(why) => {
                 world.wake_at(Some(world.now().plus(AGAIN)));
@@ -54,18 +54,21 @@ mod tests {
 
     #[test]
     fn a_place_that_is_taken_is_tried_again() {
-        let options = [("listen", "127.0.0.1:9100")];
+        let options = [("listen", "127.0.0.1:5558")];
         let refusal = Some("Address already in use".to_string().into());
         let world = Fake { refusal, ..Fake::default() };
         let (mut play, wishes) = Play::begin(model::Builtin::Metrics, &options, world);
-        let place = Place::Inet("127.0.0.1:9100".parse().unwrap());
-        let text = "cannot listen at 127.0.0.1:9100: Address already in use";
+        let place = Place::Inet("127.0.0.1:5558".parse().unwrap());
+        let text = "cannot listen at 127.0.0.1:5558: Address already in use";
         assert_eq!(wishes, [Wish::Serve(place.clone()), Wish::Trouble("listen", text.into())]);
         assert_eq!(play.pass(9.0), []);
         play.world.refusal = None;
         let wishes = play.pass(2.0);
         assert_eq!(wishes.first(), Some(&Wish::Serve(place)));
-        assert_eq!(wishes.last(), Some(&Wish::Log(Level::Info, "serves /metrics at 127.0.0.1:9100".into())));
+        assert_eq!(
+            wishes.last(),
+            Some(&Wish::Log(Level::Info, "serves /metrics and /health at 127.0.0.1:5558".into()))
+        );
         assert_eq!(play.world.due, None);
     }
 }

@@ -7,7 +7,7 @@ use super::builtin::{self, Input, Plugin};
 use super::world::{Senders, Sight, Site, Socket, note_shortage};
 use crate::arbiter::request::{Reply, Task};
 use crate::arbiter::watcher::Watcher;
-use crate::arbiter::{Action, Published, WatcherId};
+use crate::arbiter::{Action, Arbiter, Published, WatcherId};
 use crate::config::Names;
 use crate::host::trouble::Trouble;
 use crate::reactor::part::{Cx, Effect, Part, Readiness};
@@ -108,7 +108,7 @@ impl Builtins {
             Some(Socket::Datagrams(_)) => self.take_datagrams(id, cx),
             Some(Socket::Server(server)) => {
                 let all = server.accept(cx.poll, id.0);
-                if server.go_on(cx.now) {
+                if server.go_on(cx.now, &|| complaint(cx.arbiter)) {
                     cx.effect(Effect::Metrics(id));
                 }
                 self.busy.extend((!all).then_some(id));
@@ -146,6 +146,16 @@ impl Builtins {
     }
 }
 
+/// What keeps `status --check` from being content, without the reasons, which may name what is nobody's business.
+fn complaint(arbiter: &Arbiter) -> Option<String> {
+    if arbiter.is_ending() {
+        return Some("circus is stopping".into());
+    }
+    let failing = arbiter.watchers().filter(|watcher| watcher.fault().is_some());
+    let names: Vec<&str> = failing.map(|watcher| watcher.config.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("failing: {}", names.join(", ")))
+}
+
 impl Part for Builtins {
     fn ready(&mut self, id: u32, _: Readiness, cx: &mut Cx<'_>) {
         self.go_on(WatcherId(id), cx);
@@ -164,7 +174,7 @@ impl Part for Builtins {
             }
             Effect::Page(id, page) => {
                 if let Some(Socket::Server(server)) = self.find(id).and_then(|one| one.site.socket.as_mut()) {
-                    server.show(cx.now, page);
+                    server.show(cx.now, page, &|| complaint(cx.arbiter));
                 }
             }
             other => return Some(other),

@@ -1,4 +1,4 @@
-//! A web server that has one page, for programs that ask for it every few seconds.
+//! A web server that has two pages, for programs that ask for them every few seconds: `/metrics`, and `/health`.
 //!
 //! It never waits and keeps little: so many connections and no more, of which the oldest makes way, a request that has
 //! an end, and a page that is not made anew for each of many who ask at once.
@@ -13,6 +13,7 @@ use crate::reactor::part::Poller;
 use crate::sys::address::Address;
 use crate::sys::io_words;
 use crate::sys::socket::SocketSpec;
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -31,6 +32,10 @@ const LONGEST: usize = 8192;
 const FRESH: Duration = Duration::from_millis(500);
 
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PLAIN: &str = "text/plain";
+
+/// Why `/health` is none; `None`: all is well.
+pub type Complaint<'a> = &'a dyn Fn() -> Option<String>;
 
 /// The server.
 pub struct Server {
@@ -74,19 +79,20 @@ impl Server {
     }
 
     /// Does what can be done without waiting. True: the page is wanted, and to be given by [`Server::show`].
-    pub fn go_on(&mut self, now: Instant) -> bool {
+    pub fn go_on(&mut self, now: Instant, complaint: Complaint<'_>) -> bool {
         let is_old = |(at, _): &mut (Instant, String)| now.saturating_duration_since(*at) >= FRESH;
         self.page.take_if(is_old);
         let page = self.page.as_ref().map(|(_, page)| page.as_str());
         let mut wanted = false;
-        self.connections.retain_mut(|connection| connection.go_on(page, &mut wanted).unwrap_or(false));
+        self.connections
+            .retain_mut(|connection| connection.go_on(page, complaint, &mut wanted).unwrap_or(false));
         wanted
     }
 
     /// This is the page now.
-    pub fn show(&mut self, now: Instant, page: String) {
+    pub fn show(&mut self, now: Instant, page: String, complaint: Complaint<'_>) {
         self.page = Some((now, page));
-        self.go_on(now);
+        self.go_on(now, complaint);
     }
 
     /// Takes in those who wait. They are looked at by this number. False when there may be more.
@@ -107,14 +113,14 @@ impl Server {
 
 impl Connection {
     /// Reads and writes what can be read and written; false when it is over.
-    fn go_on(&mut self, page: Option<&str>, wanted: &mut bool) -> io::Result<bool> {
+    fn go_on(&mut self, page: Option<&str>, complaint: Complaint<'_>, wanted: &mut bool) -> io::Result<bool> {
         let mut buffer = [0; 2048];
         loop {
             if let Some(answer) = &mut self.answer {
                 return Ok(!answer.flush(&mut self.stream)?);
             }
             if http::has_head(&self.request) || self.request.len() > LONGEST {
-                self.answer = answer(&self.request, page).map(Outbox::new);
+                self.answer = answer(&self.request, page, complaint).map(Outbox::new);
                 if self.answer.is_none() {
                     *wanted = true;
                     return Ok(true);
@@ -130,24 +136,31 @@ impl Connection {
     }
 }
 
-/// What is sent for a request; `None`: the page is needed for it.
-pub fn answer(request: &[u8], page: Option<&str>) -> Option<Vec<u8>> {
+/// What is sent for a request; `None`: the page of metrics is needed for it.
+pub fn answer(request: &[u8], page: Option<&str>, complaint: Complaint<'_>) -> Option<Vec<u8>> {
     let asked = http::request(request);
     let asked = asked.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
-    let (status, body) = match asked {
-        _ if !http::has_head(request) => ("431 Request Header Fields Too Large", "too long\n"),
-        None => ("400 Bad Request", "no request of HTTP\n"),
-        Some(("GET" | "HEAD", "/metrics")) => ("200 OK", page?),
-        Some(("GET" | "HEAD", _)) => ("404 Not Found", "there is /metrics\n"),
-        Some(_) => ("405 Method Not Allowed", "there is GET\n"),
+    let (status, kind, body) = match asked {
+        _ if !http::has_head(request) => ("431 Request Header Fields Too Large", PLAIN, "too long\n".into()),
+        None => ("400 Bad Request", PLAIN, "no request of HTTP\n".into()),
+        Some(("GET" | "HEAD", "/metrics")) => ("200 OK", TYPE, Cow::from(page?)),
+        Some(("GET" | "HEAD", "/health")) => match complaint() {
+            None => ("200 OK", PLAIN, "healthy\n".into()),
+            Some(why) => ("503 Service Unavailable", PLAIN, (why + "\n").into()),
+        },
+        Some(("GET" | "HEAD", _)) => ("404 Not Found", PLAIN, "there are /metrics and /health\n".into()),
+        Some(_) => ("405 Method Not Allowed", PLAIN, "there is GET\n".into()),
     };
-    let kind = if status == "200 OK" { TYPE } else { "text/plain" };
+    let body = text::to_bytes(&body);
     let length = body.len();
-    let head = format!(
+    let mut answer: Vec<u8> = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    let body = if asked.is_some_and(|(method, _)| method == "HEAD") { "" } else { body };
-    Some(text::to_bytes(&(head + body)).into_owned())
+    )
+    .into();
+    if !matches!(asked, Some(("HEAD", _))) {
+        answer.extend_from_slice(&body);
+    }
+    Some(answer)
 }
 
 #[cfg(test)]
@@ -157,11 +170,11 @@ mod tests {
     use std::net::TcpStream;
 
     fn said(request: &[u8]) -> String {
-        String::from_utf8(answer(request, Some("page")).unwrap()).unwrap()
+        String::from_utf8(answer(request, Some("page"), &|| None).unwrap()).unwrap()
     }
 
     #[test]
-    fn there_is_one_page() {
+    fn metrics_are_a_page() {
         let whole = said(b"GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(whole.starts_with("HTTP/1.1 200 OK\r\n") && whole.ends_with("\r\n\r\npage"), "{whole}");
         assert!(whole.contains("Content-Length: 4\r\n"));
@@ -178,6 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn health_needs_no_page_and_is_asked_for_each_time() {
+        let request = b"GET /health HTTP/1.1\r\n\r\n";
+        let ask = |complaint: Complaint<'_>| answer(request, None, complaint).unwrap();
+        let well = String::from_utf8(ask(&|| None)).unwrap();
+        assert!(
+            well.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n"),
+            "{well}"
+        );
+        assert!(well.ends_with("\r\n\r\nhealthy\n"));
+        // A name with a byte that is no UTF-8: the length is that of what is sent.
+        let ill = ask(&|| Some("failing: \u{10f8ff}".into()));
+        assert!(
+            ill.starts_with(b"HTTP/1.1 503 Service Unavailable\r\n") && ill.ends_with(b"failing: \xff\n")
+        );
+        assert!(ill.windows(18).any(|part| part == b"Content-Length: 11"));
+    }
+
+    #[test]
     fn connections_that_say_nothing_make_way() {
         let poll = mio::Poll::new().unwrap();
         let mut server = Server::open(&Place::Inet("127.0.0.1:0".parse().unwrap())).unwrap();
@@ -190,8 +221,8 @@ mod tests {
         let mut answer = Vec::new();
         while asking.read_to_end(&mut answer).is_err() {
             server.accept(Poller::of(poll.registry()), 0);
-            if server.go_on(Instant::now()) {
-                server.show(Instant::now(), "page".into());
+            if server.go_on(Instant::now(), &|| None) {
+                server.show(Instant::now(), "page".into(), &|| None);
             }
             assert!(server.connections.len() <= MOST);
         }

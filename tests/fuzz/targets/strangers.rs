@@ -39,6 +39,7 @@ pub fn requests(_: &Examples) -> Vec<Vec<u8>> {
     let texts = [
         "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
         "HEAD /metrics?x=1 HTTP/1.0\n\n",
+        "GET /health HTTP/1.1\r\n\r\n",
         "POST / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nX: ",
         "GET http://a/metrics HTTP/2\n\r\n",
@@ -49,22 +50,29 @@ pub fn requests(_: &Examples) -> Vec<Vec<u8>> {
 /// The answer is one of a few, whole, and has nothing of the request in it.
 pub fn metrics(input: &[u8]) {
     let page = "a page\n# EOF\n";
-    let found = String::from_utf8(answer(input, Some(page)).expect("there is a page")).expect("a text");
+    let found =
+        String::from_utf8(answer(input, Some(page), &|| None).expect("there is a page")).expect("a text");
     let (head, body) = found.split_once("\r\n\r\n").expect("a head");
     let status = head.strip_prefix("HTTP/1.1 ").and_then(|head| head.get(..3)).expect("a status");
     let length =
         head.split_once("Content-Length: ").and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
-    let texts = [page, "too long\n", "no request of HTTP\n", "there is /metrics\n", "there is GET\n"];
+    let texts = [
+        page,
+        "healthy\n",
+        "too long\n",
+        "no request of HTTP\n",
+        "there are /metrics and /health\n",
+        "there is GET\n",
+    ];
     assert!(body.is_empty() || texts.contains(&body) && Some(body.len()) == length, "{found}");
     let (method, path) = http::request(input).unwrap_or_default();
     assert_eq!(method == "HEAD", body.is_empty(), "{found}");
-    let is_asked = path == "/metrics" && ["GET", "HEAD"].contains(&method.as_str());
-    assert_eq!(status == "200", is_asked && http::has_head(input), "{found}");
-    assert_eq!(
-        answer(input, None).is_none(),
-        status == "200",
-        "who wants the page waits for it, and nobody else"
-    );
+    let is_asked = ["GET", "HEAD"].contains(&method.as_str()) && http::has_head(input);
+    assert_eq!(status == "200", is_asked && ["/metrics", "/health"].contains(&path.as_str()), "{found}");
+    let ill = answer(input, None, &|| Some("ill".into()));
+    assert_eq!(ill.is_none(), status == "200" && path == "/metrics", "the page alone is waited for");
+    let is_ill = ill.is_some_and(|ill| ill.starts_with(b"HTTP/1.1 503"));
+    assert_eq!(is_ill, status == "200" && path == "/health", "health alone depends on it");
 }
 
 pub fn tokens(_: &Examples) -> Vec<Vec<u8>> {

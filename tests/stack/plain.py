@@ -1,24 +1,14 @@
-"""The two WSGI applications of the stack test: each answers with the pid that circus knows it by."""
+"""The WSGI application behind chaussette: answers with the pid that circus knows it by."""
 
 import functools
 import os
 import signal
 
 
-def answer(pid, start_response):
-    body = b"%d\n" % pid
+def plain(_environ, start_response):
+    body = b"%d\n" % os.getpid()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
-
-
-def web(_environ, start_response):
-    """Under chaussette the process itself is circus's child."""
-    return answer(os.getpid(), start_response)
-
-
-def api(_environ, start_response):
-    """Under gunicorn circus's child is the master, the parent of the worker that answers."""
-    return answer(os.getppid(), start_response)
 
 
 def finish_request_on_term(_args):

@@ -33,7 +33,7 @@ _circus_watchers() {
     _circus_offer "${names//,/$'\n'}"
 }
 
-_circus_parts='ctl check top run'
+_circus_parts='ctl check init top run'
 _circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why'
 _circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --token-file --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
@@ -74,6 +74,7 @@ _circus_options() {
     ctl-tail) _circus_words --lines --follow --stdout --stderr --pid ;;
     ctl-) _circus_words --endpoint --token-file --timeout --no-wait --watch --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --offline --help ;;
+    init-*) _circus_words --systemd --container --help ;;
     top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;
     -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;

@@ -70,11 +70,12 @@ complete -c circus -n "__circus_at '' ''" -F
 complete -c circus -n "__circus_at check ''" -F
 complete -c circusd -n "__circus_at '' ''" -F
 
-set -g __circus_parts ctl check top run
+set -g __circus_parts ctl check init top run
 set -g __circus_valued --log-level --log-output --logger-config --pidfile --endpoint --token-file --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid
 
 complete -c circus -n "__circus_at '' ''" -a ctl -d 'control a running daemon'
 complete -c circus -n "__circus_at '' ''" -a check -d 'read a configuration and say what is wrong with it'
+complete -c circus -n "__circus_at '' ''" -a init -d 'make a configuration to begin with'
 complete -c circus -n "__circus_at '' ''" -a top -d 'watch watchers, processes and sockets'
 complete -c circus -n "__circus_at '' ''" -a run -d 'be the init of one command'
 complete -c circus -n "__circus_at '' '*'" -l log-level -x -a 'debug info warning error critical' -d 'debug, info, warning, error or critical'
@@ -96,6 +97,9 @@ complete -c circusd -n "__circus_at '' '*'" -l version -d 'show the version'
 complete -c circus -n "__circus_at check '*'" -l json -d 'print the configuration as JSON; findings go to the standard error output'
 complete -c circus -n "__circus_at check '*'" -l offline -d 'leave out what depends on this machine: users, programs and directories; for a file that runs elsewhere'
 complete -c circus -n "__circus_at check '*'" -l help -d 'print this help'
+complete -c circus -n "__circus_at init '*'" -l systemd -d 'for circus as a service of systemd'
+complete -c circus -n "__circus_at init '*'" -l container -d 'for circus as the init of a container'
+complete -c circus -n "__circus_at init '*'" -l help -d 'print this help'
 complete -c circus -n "__circus_at top '*'" -l endpoint -r -F -d 'where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT'
 complete -c circus -n "__circus_at top '*'" -l once -d 'print everything once and end'
 complete -c circus -n "__circus_at top '*'" -l sort -x -d 'name, state, uptime, restarts, cpu or memory'

@@ -11,11 +11,13 @@ const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
        circus ctl [OPTIONS] COMMAND [ARGS]
        circus check [--json] [--offline] CONFIG
+       circus init [--systemd | --container] [FILE]
        circus top [OPTIONS]
        circus run [OPTIONS] -- CMD ARGS
 
 circus binds sockets, starts processes that inherit them, keeps them running and collects their output, as
 CONFIG says. `circus ctl` controls it; `circus check` reads a configuration without running it;
+`circus init` makes one to begin with;
 `circus top` shows what it does; `circus run` is the init of one command, without a configuration.
 
 Options:

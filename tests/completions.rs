@@ -45,6 +45,7 @@ impl Facts {
         match part {
             "ctl" => "control a running daemon",
             "check" => "read a configuration and say what is wrong with it",
+            "init" => "make a configuration to begin with",
             "run" => "be the init of one command",
             "top" => "watch watchers, processes and sockets",
             other => panic!("a line about circus {other} is missing here"),

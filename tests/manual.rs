@@ -117,9 +117,13 @@ fn options(args: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_option_of_the_programs_is_in_its_page() {
-    for (args, page) in
-        [(&[][..], "circus.1"), (&["check"], "circus.1"), (&["run"], "circus.1"), (&["ctl"], "circusctl.1")]
-    {
+    for (args, page) in [
+        (&[][..], "circus.1"),
+        (&["check"], "circus.1"),
+        (&["init"], "circus.1"),
+        (&["run"], "circus.1"),
+        (&["ctl"], "circusctl.1"),
+    ] {
         let text = fs::read_to_string(path(page)).unwrap();
         let entries: Vec<&str> = text.lines().filter(|line| line.starts_with(".It Fl ")).collect();
         let entry = |name: &String| {

@@ -40,6 +40,8 @@ pub enum Event {
     SocketsWatched { watcher: WatcherId, result: Result<(), String> },
     /// Something has come to a socket of a watcher; nobody looks at its sockets any more.
     SocketReady { watcher: WatcherId },
+    /// A process has so many bytes of resident memory, with all that come from it, and is not to have as many.
+    TooLarge { pid: Pid, rss: u64 },
     /// A process has told something of itself.
     Noticed { pid: Pid, notice: Notice },
     /// A client's order.

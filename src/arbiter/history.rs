@@ -98,6 +98,8 @@ pub enum What {
     Survives { pid: Pid, wid: u32 },
     /// A process has reached its max_age.
     TooOld { pid: Pid, wid: u32 },
+    /// A process has more memory than its max_rss.
+    TooLarge { pid: Pid, wid: u32 },
     /// A process does not do its work and is ended, because of this.
     Ailing { pid: Pid, wid: u32, why: Box<str> },
     /// A process could not be executed, because of this.
@@ -127,6 +129,8 @@ pub enum Restart {
     Health,
     /// It has been silent for too long.
     Watchdog,
+    /// It had too much memory.
+    Memory,
 }
 
 impl Restart {
@@ -140,7 +144,7 @@ impl Restart {
     }
 
     /// All of them, in the order of `Counts::restarts`.
-    pub const ALL: [(Restart, &'static str); 9] = [
+    pub const ALL: [(Restart, &'static str); 10] = [
         (Restart::Exit, "exit"),
         (Restart::Signal, "signal"),
         (Restart::OutOfMemory, "oom"),
@@ -150,6 +154,7 @@ impl Restart {
         (Restart::Unready, "ready"),
         (Restart::Health, "health"),
         (Restart::Watchdog, "watchdog"),
+        (Restart::Memory, "memory"),
     ];
 }
 

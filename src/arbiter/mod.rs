@@ -227,6 +227,11 @@ impl Arbiter {
                     self.with(watcher, |w, cx| w.noticed(wid, notice, cx));
                 }
             }
+            Event::TooLarge { pid, rss } => {
+                if let Some((watcher, wid)) = self.owner(pid) {
+                    self.with(watcher, |w, cx| w.too_large(wid, rss, cx));
+                }
+            }
             Event::NeverRan { pid, reason, shortage } => {
                 let not_run = Box::new(NotRun { reason: reason.into(), shortage });
                 self.process_mut(pid).into_iter().for_each(|process| process.not_run = Some(not_run.clone()));

@@ -103,8 +103,10 @@ pub struct Process {
     holds_slot: bool,
     /// What happened in its slot before it.
     pub chain: Chain,
-    /// When it is too old.
+    /// When it is too old, or too large.
     pub expires: Option<Time>,
+    /// It has too much memory.
+    pub(super) too_large: bool,
     /// The kernel has probably ended it for want of memory.
     pub oom: bool,
     /// It has ended before it became its program.

@@ -32,6 +32,7 @@ impl Cause {
             | Event::OutOfMemory { .. }
             | Event::Detached { .. }
             | Event::Noticed { .. }
+            | Event::TooLarge { .. }
             | Event::GroupEmpty { .. }
             | Event::SocketsWatched { .. }
             | Event::Overslept { .. }
@@ -58,6 +59,7 @@ impl What {
             }
             What::Ailing { why: one, .. } => matches!(other, What::Ailing { why, .. } if why == one),
             What::TooOld { .. } => matches!(other, What::TooOld { .. }),
+            What::TooLarge { .. } => matches!(other, What::TooLarge { .. }),
             What::SpawnFailed(_) | What::Ordered | What::Advice(_) => self == other,
             What::Status(_) | What::Reloading | What::Reloaded | What::NotReloaded(_) => false,
             What::Killed { .. } | What::Survives { .. } => false,

@@ -24,6 +24,9 @@ use crate::sorted::sort_by;
 /// a dead disk does not go, nor does one that circus may not signal; then circus goes on without it.
 pub(super) const AFTER_KILL: f64 = 2.0;
 
+/// As the log tells sizes.
+const MEGABYTE: f64 = 1_048_576.0;
+
 impl Watcher {
     /// Writes something about a process to the log.
     pub(super) fn say_of(&self, level: Level, (pid, wid): (Pid, u32), what: &str, cx: &mut Cx) {
@@ -373,22 +376,38 @@ impl Watcher {
         (age > 0).then(|| cx.now.plus(age as f64 + cx.random.up_to(variance) as f64))
     }
 
-    /// Replaces the processes that are too old: with inherited sockets the successor starts first, else two could
+    /// A process has too much memory, with all that come from it: it is replaced as one that is too old is.
+    pub(super) fn too_large(&mut self, wid: u32, rss: u64, cx: &mut Cx) {
+        let megabytes = |bytes: f64| number::short(bytes / MEGABYTE) + "M";
+        let (has, most) = (megabytes(rss as f64), megabytes(self.config.options.max_rss as f64));
+        let may_expire = self.may_expire();
+        let found = self.processes.values_mut().find(|p| p.wid == wid && p.runs() && !p.too_large);
+        let Some(process) = found.filter(|_| may_expire) else { return };
+        (process.too_large, process.expires) = (true, Some(cx.now));
+        let pid = process.pid;
+        let text = format!("has {has} of resident memory, and max_rss is {most}; it is replaced");
+        self.say_of(Level::Warning, (pid, wid), &text, cx);
+        self.history.note(cx.now, What::TooLarge { pid, wid });
+    }
+
+    /// Replaces the processes that are too old or too large: with inherited sockets the successor starts first, else two could
     /// want the same port.
     fn expire_old(&mut self, cx: &mut Cx) {
         let now = cx.now;
-        let old: Vec<(u32, Pid)> = self
+        let old: Vec<(u32, Pid, bool)> = self
             .processes
             .values_mut()
             .filter(|p| p.runs() && p.expires.is_some_and(|at| at <= now))
             .map(|p| {
                 p.expires = None;
-                (p.wid, p.pid)
+                (p.wid, p.pid, p.too_large)
             })
             .collect();
-        for (wid, pid) in old {
-            self.history.note(now, What::TooOld { pid, wid });
-            self.history.count_restarts(Restart::MaxAge, 1);
+        for (wid, pid, too_large) in old {
+            if !too_large {
+                self.history.note(now, What::TooOld { pid, wid });
+            }
+            self.history.count_restarts(if too_large { Restart::Memory } else { Restart::MaxAge }, 1);
             if self.config.options.use_sockets && !self.config.options.singleton {
                 self.run_mut().into_iter().for_each(|run| run.replacing.push(wid));
             } else {

@@ -11,13 +11,14 @@ const HELP: &str = "\
 usage: circus [OPTIONS] CONFIG
        circus ctl [OPTIONS] COMMAND [ARGS]
        circus check [--json] [--offline] CONFIG
+       circus init [--systemd | --container] [FILE]
        circus top [OPTIONS]
        circus run [OPTIONS] -- CMD ARGS
 
 circus binds sockets, starts processes that inherit them, keeps them running and collects their output.
 CONFIG names them. `circus ctl` controls the daemon; `circus check` reports every mistake in a
-configuration; `circus top` shows watchers and processes live; `circus run` is the init of one command,
-without a configuration.
+configuration; `circus init` prints one to begin with; `circus top` shows watchers and processes live;
+`circus run` is the init of one command, without a configuration.
 
 Options:
         --log-level LEVEL

@@ -6,6 +6,7 @@ pub mod ctl;
 pub mod daemon;
 #[cfg_attr(not(feature = "check"), path = "no_habits.rs")]
 mod habits;
+pub mod init;
 #[cfg(any(feature = "prompt", feature = "top"))]
 mod keys;
 #[cfg(any(feature = "prompt", feature = "top"))]
@@ -51,6 +52,7 @@ fn told(args: &[String]) -> u8 {
 fn run_command(command: &str, args: Vec<String>) -> u8 {
     match command {
         "ctl" => ctl::main(args),
+        "init" => init::PROGRAM.main(&args),
         #[cfg(feature = "check")]
         "check" => check::PROGRAM.main(&args),
         #[cfg(feature = "top")]
@@ -63,7 +65,7 @@ fn run_command(command: &str, args: Vec<String>) -> u8 {
 }
 
 /// What the first argument can be instead of a configuration.
-const COMMANDS: [&str; 4] = ["check", "ctl", "run", "top"];
+const COMMANDS: [&str; 5] = ["check", "ctl", "init", "run", "top"];
 /// What it can be besides.
 const WORDS: [&str; 2] = ["help", "version"];
 

@@ -47,7 +47,7 @@ fn options(matches: &Matches) -> Result<Options, String> {
 }
 
 fn seconds(text: &str) -> Option<f64> {
-    number::parse(text).filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
+    number::seconds(text).filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
 }
 
 fn remap(rule: &str) -> Result<(i32, i32), String> {

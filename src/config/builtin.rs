@@ -198,17 +198,19 @@ impl Row {
         if text.is_empty() && self.default.is_empty() {
             return None;
         }
-        let number = |least: i32, most: i32| match Kind::Float.parse(text) {
-            Ok(Value::Float(n)) if n >= f64::from(least) && n <= f64::from(most) => None,
+        let between = |number: Option<f64>, least: i32, most: i32| match number {
+            Some(n) if n >= f64::from(least) && n <= f64::from(most) => None,
             _ => Some(format!("is not a number from {least} to {most}")),
         };
+        let number = |least: i32, most: i32| between(number::parse(text), least, most);
         match self.takes {
             Takes::Flag => Kind::Bool.parse(text).err(),
             Takes::Signal => Kind::Signal.parse(text).err(),
-            Takes::Seconds => number(0, i32::MAX),
-            Takes::Rate => match Kind::Float.parse(text) {
-                Ok(Value::Float(n)) if n > 0.0 => None,
-                _ => Some("is not a number of seconds greater than 0".into()),
+            Takes::Seconds | Takes::Rate => match (Kind::Seconds.measure(text), number::seconds(text)) {
+                (Err(why), _) => Some(why),
+                (Ok(_), seconds) if self.takes == Takes::Seconds => between(seconds, 0, i32::MAX),
+                (Ok(_), Some(n)) if n > 0.0 => None,
+                (Ok(_), _) => Some("is not a number of seconds greater than 0".into()),
             },
             Takes::Whole(least, most) => Kind::Int.parse(text).err().or_else(|| number(least, most)),
             Takes::Number(most) => number(0, most),
@@ -237,17 +239,10 @@ pub enum Memory {
 impl Memory {
     /// A plain number is percent, one with a unit is bytes, as Circus has it.
     pub fn parse(text: &str) -> Option<Memory> {
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (digits, unit) = text.split_at_checked(end)?;
-        let amount = number::parse(digits)?;
-        let unit = unit.trim().to_ascii_uppercase();
-        if matches!(unit.as_str(), "" | "%") {
-            return Some(Memory::Percent(amount));
-        }
-        let letter = unit.strip_suffix('B').unwrap_or(&unit);
-        let letter = letter.strip_suffix('I').unwrap_or(letter);
-        let power = ["", "K", "M", "G", "T", "P"].iter().position(|known| *known == letter)?;
-        Some(Memory::Bytes(amount * (1u64 << (10 * power)) as f64))
+        let bytes = number::in_units(text, number::SIZES).ok()?.map(Memory::Bytes);
+        let percent =
+            || number::parse(text.strip_suffix('%').unwrap_or(text).trim_end()).map(Memory::Percent);
+        bytes.or_else(percent).filter(|_| text.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
     }
 }
 
@@ -284,7 +279,7 @@ impl<'a> Settings<'a> {
     /// A number, unless there is none.
     #[inline(never)]
     pub fn number(&self, key: &str) -> Option<f64> {
-        if let Ok(Value::Float(n)) = Kind::Float.parse(self.text(key)) { Some(n) } else { None }
+        if let Ok(Value::Float(n)) = Kind::Seconds.parse(self.text(key)) { Some(n) } else { None }
     }
 
     /// A whole number; 0 when there is none.

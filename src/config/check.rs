@@ -329,7 +329,7 @@ fn counts_as(row: &Spec, key: &str, value: &Value, range: Range, instead: f64) -
         }
         _ if range.least < 0.0 => format!("{key} is below {least} and counts as {least}, which is for ever"),
         _ if range.least == 0.0 => format!("{key} is negative and counts as 0"),
-        (_, Kind::Float) => format!("{key} is less than {least} s and counts as that"),
+        (_, Kind::Seconds) => format!("{key} is less than {least} s and counts as that"),
         _ => format!("{key} is less than {least} and counts as that"),
     }
 }

@@ -106,7 +106,9 @@ impl Family {
     pub fn set(&self, watcher: &mut WatcherConfig, name: &str, value: Option<&Value>) -> Result<(), Refused> {
         match (self.members, value) {
             (Limits, Some(value)) => {
-                watcher.rlimits.insert(name.to_ascii_lowercase(), limit(value)?);
+                let name = name.to_ascii_lowercase();
+                let limit = limit(&name, value)?;
+                watcher.rlimits.insert(name, limit);
             }
             (Limits, None) => drop(watcher.rlimits.remove(&name.to_ascii_lowercase())),
             (Stream(channel), Some(value)) => {
@@ -221,14 +223,27 @@ pub fn of(key: &str) -> Option<(&'static Family, &str)> {
     FAMILIES.iter().find_map(|f| Some((f, key.strip_prefix(f.prefix)?)))
 }
 
+/// What the number of a resource limit counts, where that has units.
+fn unit(limit: &str) -> Kind {
+    match limit {
+        "as" | "core" | "data" | "fsize" | "memlock" | "msgqueue" | "rss" | "stack" => Kind::Bytes,
+        "cpu" => Kind::WholeSeconds,
+        _ => Kind::Int,
+    }
+}
+
 /// A resource limit: a number, or nothing, `infinity`, `unlimited` or -1 for none.
-fn limit(value: &Value) -> Result<Option<u64>, Refused> {
+fn limit(name: &str, value: &Value) -> Result<Option<u64>, Refused> {
     let number = match value {
         Value::None | Value::Int(-1) => return Ok(None),
         Value::Int(number) => u64::try_from(*number).ok(),
         Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
             "" | "infinity" | "unlimited" | "-1" => return Ok(None),
-            number => number.parse().ok(),
+            number => match unit(name).measure(number) {
+                Ok(Some(Value::Int(number))) => u64::try_from(number).ok(),
+                Ok(_) => number.parse().ok(),
+                Err(why) => return Err(Refused::Bad(format!("rlimit_{name} = {number:.60} {why}"))),
+            },
         },
         Value::Bool(_) | Value::Float(_) | Value::Map(_) => None,
     };

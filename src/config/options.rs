@@ -10,11 +10,13 @@
 use super::respawn_rule::{ON_FAILURE, Respawn};
 use super::stream::StreamKind::{FancyStdout, File, Json, Stderr, Stdout, Syslog, TimedFile, WatchedFile};
 use super::value::{Kind, listed};
-use super::{features, grants, probe, restrict};
+use super::{features, grants, probe, restrict, sockets};
 use Beyond::{Counts, IsWrong, Passes};
 use Built::{Quiet, Useless};
 use Expand::{Global, Never, Watcher};
-use Kind::{Bool, BoolOr, Choice, Codes, Float, Id, Int, Octal, Signal, Signals, Text};
+use Kind::{
+    Bool, BoolOr, Bytes, Choice, Codes, Id, Int, Octal, Seconds, Signal, Signals, Text, WholeSeconds,
+};
 use Live::{Fixed, Numprocesses, Reload, Stored};
 use Role::{Operate, Owner};
 
@@ -89,8 +91,8 @@ section! {
     "stats_endpoint" => stats_endpoint: Maybe = None, Spec { built: Quiet, ..row(Text, Global, Fixed) }, "where Circus publishes statistics; stats and dstats answer on the control socket";
     "multicast_endpoint" => multicast_endpoint: Maybe = None, Spec { built: Quiet, ..row(Text, Global, Fixed) }, "where Circus is discovered; nothing is opened";
     "statsd" => statsd: bool = false, Spec { built: Quiet, strict: true, aliases: "circusstatsd", ..row(Bool, Global, Fixed) }, "Circus's statistics daemon; statistics need none here";
-    "check_delay" => check_delay: f64 = 5.0, Spec { built: Quiet, strict: true, ..row(Float, Global, Fixed) }, "the period at which Circus looks for dead processes; deaths are known at once here";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, ..row(Float, Global, Stored) }, "seconds between the starts of two watchers";
+    "check_delay" => check_delay: f64 = 5.0, Spec { built: Quiet, strict: true, ..row(Seconds, Global, Fixed) }, "the period at which Circus looks for dead processes; deaths are known at once here";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, ..row(Seconds, Global, Stored) }, "seconds between the starts of two watchers";
     "umask" => umask: Option<i64> = None, Spec { strict: true, ..row(Octal, Global, Reload) }, "the umask of circus and of its processes, octal";
     "loglevel" => loglevel: Maybe = None, Spec { aliases: "log_level", ..row(LEVELS, Global, Stored) }, "debug, info, warning, error or critical";
     "logoutput" => logoutput: Maybe = None, Spec { aliases: "log_output logfile", ..row(Text, Global, Stored) }, "a file, syslog:///PATH?FACILITY, syslog://HOST:PORT?FACILITY, or - for the standard error output";
@@ -102,7 +104,7 @@ section! {
     "include_dir" => include_dir: Maybe = None, row(Text, Global, Stored), "directories whose *.ini files are read too";
     "debug" => debug: bool = false, Spec { strict: true, ..row(Bool, Global, Stored) }, "the output of plugins goes to that of circus, those in Python at log level debug";
     "fqdn_prefix" => fqdn_prefix: Maybe = None, Spec { built: Quiet, ..row(Text, Global, Fixed) }, "a prefix of the name of the host; Circus shows it nowhere";
-    "log_max_bytes" => log_max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), feature: Some(features::LOGS), ..row(Int, Global, Stored) }, "how many bytes all log files may take together; 0: any";
+    "log_max_bytes" => log_max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), feature: Some(features::LOGS), ..row(Bytes, Global, Stored) }, "how many bytes all log files may take together; 0: any";
     "tombstone" => tombstone: Maybe = None, row(Text, Global, Stored), "the file that gets one line of JSON when circus ends by itself: why, and the last output";
     "httpd" => httpd: bool = false, Spec { built: Useless("there is no web console; circus ctl and the control socket do what it did"), strict: true, ..row(Bool, Global, Fixed) }, "Circus's web console";
     "httpd_host" => httpd_host: String = "localhost".into(), Spec { built: Quiet, ..row(Text, Global, Fixed) }, "the address of Circus's web console";
@@ -133,16 +135,16 @@ section! {
     "virtualenv" => virtualenv: Maybe = None, Spec { aliases: "virtual_env venv", ..row(Text, Watcher, Reload) }, "the directory of a Python virtual environment to run in; needs copy_env";
     "virtualenv_py_ver" => virtualenv_py_ver: Maybe = None, row(Text, Watcher, Reload), "the version of Python of virtualenv, such as 3.11, if there are several; else the newest";
     "env_file" => env_file: Maybe = None, row(Text, Watcher, Reload), "a file of NAME=value lines for the environment; with a - before it, it may be missing";
-    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, shown: true, role: Operate, range: range(0.0, ANY, Counts), of_plugins: true, ..row(Float, Global, Stored) }, "the least time between two spawns, and behind the last one of a start, in seconds";
+    "warmup_delay" => warmup_delay: f64 = 0.0, Spec { strict: true, shown: true, role: Operate, range: range(0.0, ANY, Counts), of_plugins: true, ..row(Seconds, Global, Stored) }, "the least time between two spawns, and behind the last one of a start, in seconds";
     "autostart" => autostart: bool = true, Spec { strict: true, role: Operate, of_plugins: true, ..row(Bool, Global, Stored) }, "start with circus";
     "respawn" => respawn: Respawn = Respawn::Always, Spec { strict: true, shown: true, role: Operate, of_plugins: true, aliases: "restart autorestart restart_on_error", ..row(BoolOr(ON_FAILURE), Global, Stored) }, "replace processes that end: all, none, or those that fail";
-    "respawn_delay" => respawn_delay: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY), ..row(Float, Global, Stored) }, "the first pause before a respawn, in seconds; {} unless set, and never less";
-    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY_MAX), ..row(Float, Global, Stored) }, "the longest pause before a respawn, in seconds; {} unless set";
-    "respawn_window" => respawn_window: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_WINDOW), ..row(Float, Global, Stored) }, "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
+    "respawn_delay" => respawn_delay: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY), ..row(Seconds, Global, Stored) }, "the first pause before a respawn, in seconds; {} unless set, and never less";
+    "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY_MAX), ..row(Seconds, Global, Stored) }, "the longest pause before a respawn, in seconds; {} unless set";
+    "respawn_window" => respawn_window: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_WINDOW), ..row(Seconds, Global, Stored) }, "how long a process must live for its successor to start without a pause, in seconds; {} unless set";
     "success_codes" => success_codes: Maybe = None, Spec { role: Operate, takes: Some(is_short), ..row(Codes, Global, Stored) }, "exit codes that are no failure, besides 0";
     "success_signals" => success_signals: Maybe = None, Spec { role: Operate, takes: Some(is_short), ..row(Signals, Global, Stored) }, "signals by which to end is no failure";
     "critical" => critical: bool = false, row(Bool, Global, Stored), "when this watcher ends by itself for good, everything is stopped and circus exits as its process did";
-    "retry_in" => retry_in: f64 = 0.0, Spec { role: Operate, ..row(Float, Global, Stored) }, "the least pause before a process that could not be executed is tried again, in seconds";
+    "retry_in" => retry_in: f64 = 0.0, Spec { role: Operate, ..row(Seconds, Global, Stored) }, "the least pause before a process that could not be executed is tried again, in seconds";
     "max_retry" => max_retry: i64 = 5, Spec { strict: true, shown: true, role: Operate, range: range(-1.0, ANY, Passes), aliases: "startretries", ..row(Int, Global, Stored) }, "how often to try to spawn a process before the watcher is stopped; -1: for ever";
     "priority" => priority: i64 = 0, Spec { strict: true, shown: true, role: Operate, ..row(Int, Global, Stored) }, "watchers of a larger number start first and stop last";
     "singleton" => singleton: bool = false, Spec { strict: true, shown: true, role: Operate, ..row(Bool, Global, Numprocesses) }, "never run more than one process";
@@ -155,23 +157,24 @@ section! {
     "on_demand" => on_demand: bool = false, Spec { strict: true, shown: true, role: Operate, feature: Some(features::ON_DEMAND), ..row(Bool, Global, Stored) }, "start when one of its sockets is used, and wait for that again when its processes have ended";
     "stop_signal" => stop_signal: i64 = 15, Spec { strict: true, shown: true, role: Operate, of_plugins: true, aliases: "kill_signal stopsignal", ..row(Signal, Never, Stored) }, "the signal that asks a process to end";
     "stop_children" => stop_children: bool = false, Spec { strict: true, shown: true, role: Operate, aliases: "stopasgroup", ..row(Bool, Global, Stored) }, "send stop_signal to the children of the process too";
-    "graceful_timeout" => graceful_timeout: f64 = 30.0, Spec { strict: true, shown: true, role: Operate, range: range(0.0, ANY, Counts), of_plugins: true, aliases: "stopwaitsecs stop_timeout", ..row(Float, Global, Stored) }, "seconds between stop_signal and SIGKILL";
+    "graceful_timeout" => graceful_timeout: f64 = 30.0, Spec { strict: true, shown: true, role: Operate, range: range(0.0, ANY, Counts), of_plugins: true, aliases: "stopwaitsecs stop_timeout", ..row(Seconds, Global, Stored) }, "seconds between stop_signal and SIGKILL";
     "kill_mode" => kill_mode: String = "group".into(), Spec { aliases: "killasgroup", ..row(Choice(&["group", "process", "tree"]), Global, Reload) }, "who is ended with a process: its group, nobody, or all that come from it";
     "stop_command" => stop_command: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Text, Watcher, Stored) }, "a command that makes a process end, instead of stop_signal";
     "send_hup" => send_hup: bool = false, Spec { strict: true, shown: true, role: Operate, ..row(Bool, Global, Stored) }, "reload by sending SIGHUP";
     "reload_signal" => reload_signal: Option<i64> = None, Spec { role: Operate, ..row(Signal, Never, Stored) }, "reload by sending this signal";
     "reload_command" => reload_command: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Text, Watcher, Stored) }, "reload by running this command for each process";
-    "max_age" => max_age: i64 = 0, Spec { shown: true, role: Operate, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "replace processes older than this, in seconds; 0: never";
-    "max_age_variance" => max_age_variance: i64 = 30, Spec { shown: true, role: Operate, range: range(0.0, ANY, Passes), ..row(Int, Watcher, Reload) }, "up to so many seconds more, by chance, for each process";
+    "max_age" => max_age: i64 = 0, Spec { shown: true, role: Operate, range: range(0.0, ANY, Passes), ..row(WholeSeconds, Watcher, Reload) }, "replace processes older than this, in seconds; 0: never";
+    "max_age_variance" => max_age_variance: i64 = 30, Spec { shown: true, role: Operate, range: range(0.0, ANY, Passes), ..row(WholeSeconds, Watcher, Reload) }, "up to so many seconds more, by chance, for each process";
+    "max_rss" => max_rss: i64 = 0, Spec { role: Operate, range: range(0.0, i64::MAX as f64, Counts), feature: Some(features::STATS), aliases: "max_memory memory_limit max_mem", ..row(Bytes, Global, Stored) }, "replace processes that have more resident memory than so many bytes, with all that come from them; 0: never";
     "ready" => ready: Maybe = None, Spec { takes: Some(probe::ready), feature: Some(features::HEALTH), ..row(Text, Watcher, Stored) }, "what tells that a process is ready, see below; the watcher is active only then";
-    "ready_timeout" => ready_timeout: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), unset: Some(READY_TIMEOUT), feature: Some(features::HEALTH), aliases: "start_timeout", ..row(Float, Global, Stored) }, "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
+    "ready_timeout" => ready_timeout: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), unset: Some(READY_TIMEOUT), feature: Some(features::HEALTH), aliases: "start_timeout", ..row(Seconds, Global, Stored) }, "how long a process may take to be ready, in seconds; {} unless set, 0: for ever";
     "after" => after: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "wants", ..row(Text, Global, Stored) }, "the names of watchers: while they are on their way it waits, and it stops before them";
     "requires" => requires: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "depends_on depends", ..row(Text, Global, Stored) }, "the names of watchers that it needs: it runs only while they are active";
     "health" => health: Maybe = None, Spec { takes: Some(probe::health), feature: Some(features::HEALTH), aliases: "healthcheck", ..row(Text, Watcher, Stored) }, "a question to each process again and again, see below; one that fails is replaced";
-    "health_interval" => health_interval: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_INTERVAL), feature: Some(features::HEALTH), ..row(Float, Global, Stored) }, "seconds between two such questions; {} unless set";
-    "health_timeout" => health_timeout: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_TIMEOUT), feature: Some(features::HEALTH), ..row(Float, Global, Stored) }, "how long an answer may take, in seconds, also where ready asks; {} unless set";
+    "health_interval" => health_interval: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_INTERVAL), feature: Some(features::HEALTH), ..row(Seconds, Global, Stored) }, "seconds between two such questions; {} unless set";
+    "health_timeout" => health_timeout: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_TIMEOUT), feature: Some(features::HEALTH), ..row(Seconds, Global, Stored) }, "how long an answer may take, in seconds, also where ready asks; {} unless set";
     "health_retries" => health_retries: Option<i64> = None, Spec { range: range(1.0, ANY, Counts), unset: Some(HEALTH_RETRIES), feature: Some(features::HEALTH), ..row(Int, Global, Stored) }, "how many failures in a row are too many; {} unless set";
-    "watchdog" => watchdog: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HEALTH), aliases: "watchdog_sec", ..row(Float, Global, Reload) }, "seconds within which a process must say WATCHDOG=1 again and again; else it is replaced";
+    "watchdog" => watchdog: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HEALTH), aliases: "watchdog_sec", ..row(Seconds, Global, Reload) }, "seconds within which a process must say WATCHDOG=1 again and again; else it is replaced";
     "nice" => nice: Option<i64> = None, Spec { range: range(-20.0, 19.0, IsWrong), feature: Some(features::SANDBOX), ..row(Int, Global, Reload) }, "the niceness, -20 (first) to 19 (last); that of circus unless set";
     "ionice" => ionice: Maybe = None, Spec { takes: Some(|it| restrict::ionice(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Global, Reload) }, "the class of input and output, and its level 0 to 7: realtime:N, best-effort:N, idle or none";
     "oom_score_adj" => oom_score_adj: Option<i64> = None, Spec { range: range(-1000.0, 1000.0, IsWrong), feature: Some(features::SANDBOX), ..row(Int, Global, Reload) }, "how likely the kernel kills it when memory is short, -1000 to 1000; as circus unless set";
@@ -181,9 +184,9 @@ section! {
     "clear_groups" => clear_groups: Option<bool> = None, row(Bool, Global, Reload), "True: no supplementary groups at all; False: keep those of circus where gid stands alone";
     "sandbox" => sandbox: Maybe = None, Spec { takes: Some(|it| restrict::writable(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Watcher, Reload) }, "read-only: the processes can write to no file system but below the paths that follow";
     "sandbox.net" => sandbox_net: Maybe = None, Spec { takes: Some(|it| restrict::ports(it).map(drop)), feature: Some(features::SANDBOX), ..row(Text, Global, Reload) }, "the only TCP ports that the processes can use: none, or bind:PORT and connect:PORT";
-    "hook_timeout" => hook_timeout: f64 = 30.0, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HOOKS), ..row(Float, Global, Stored) }, "how long a hook may take, in seconds";
+    "hook_timeout" => hook_timeout: f64 = 30.0, Spec { range: range(0.0, ANY, Counts), feature: Some(features::HOOKS), ..row(Seconds, Global, Stored) }, "how long a hook may take, in seconds";
     "hooks_uid" => hooks_uid: Maybe = None, Spec { feature: Some(features::HOOKS), ..row(Id, Watcher, Stored) }, "the user that hooks run as, by name or number; that of circus unless set";
-    "ring_bytes" => ring_bytes: i64 = 16_384, Spec { range: range(0.0, LARGEST_RING as f64, Counts), feature: Some(features::TAIL), ..row(Int, Global, Stored) }, "how many bytes of the newest output to keep in memory, at most 1048576";
+    "ring_bytes" => ring_bytes: i64 = 16_384, Spec { range: range(0.0, LARGEST_RING as f64, Counts), feature: Some(features::TAIL), ..row(Bytes, Global, Stored) }, "how many bytes of the newest output to keep in memory, at most 1048576";
     "check_flapping" => check_flapping: Option<bool> = None, Spec { built: Quiet, strict: true, ..row(Bool, Global, Fixed) }, "a relic; Circus stores it and does nothing";
     "prereload_fn" => prereload_fn: Maybe = None, Spec { built: Useless("it names a Python function, and Circus itself breaks on it"), ..row(Text, Never, Fixed) }, "a Python function called before a reload";
     }
@@ -209,7 +212,7 @@ section! {
     StreamOptions STREAM STREAM_HELP stream {
     "class" => class: Maybe = None, row(Text, Watcher, Stored), "what happens to the output, see above; FileStream when there is only a filename";
     "filename" => filename: Maybe = None, Spec { classes: &[File, WatchedFile, TimedFile, Json], ..row(Text, Watcher, Stored) }, "the file to append to; $(circus.wid) in it gives each process its own";
-    "max_bytes" => max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), classes: &[File, Json], ..row(Int, Watcher, Stored) }, "rotate the file before it grows over so many bytes; 0: never";
+    "max_bytes" => max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), classes: &[File, Json], ..row(Bytes, Watcher, Stored) }, "rotate the file before it grows over so many bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Spec { range: range(0.0, u32::MAX as f64, Counts), classes: &[File, TimedFile, Json], ..row(Int, Watcher, Stored) }, "how many rotated files to keep";
     "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Stderr], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";
     "color" => color: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[FancyStdout], ..row(Text, Watcher, Stored) }, "the colour of FancyStdoutStream: red green yellow blue magenta cyan white";
@@ -236,10 +239,15 @@ section! {
     "proto" => proto: Maybe = None, row(Text, Global, Fixed), "the protocol, by name or number";
     "backlog" => backlog: i64 = 2048, Spec { range: range(0.0, i32::MAX as f64, Counts), ..row(Int, Global, Stored) }, "how many connections may wait to be accepted";
     "path" => path: Maybe = None, Spec { aliases: "file", ..row(Text, Global, Fixed) }, "the path of a Unix socket";
-    "umask" => umask: i64 = 0o010, Spec { aliases: "mode", ..row(Octal, Global, Stored) }, "the umask while a Unix socket is bound, octal";
+    "umask" => umask: i64 = 0o010, row(Octal, Global, Stored), "the umask while a Unix socket is bound, octal";
+    "mode" => mode: Option<i64> = None, Spec { aliases: "chmod", ..row(Octal, Global, Stored) }, "the mode of the file of a Unix socket, octal, whatever umask says";
+    "owner" => owner: Maybe = None, Spec { aliases: "user uid chown", ..row(Id, Global, Fixed) }, "the user that gets the file of a Unix socket, by name or number";
+    "group" => group: Maybe = None, Spec { aliases: "gid", ..row(Id, Global, Fixed) }, "the group that gets the file of a Unix socket, by name or number";
     "replace" => replace: bool = false, Spec { strict: true, ..row(Bool, Global, Stored) }, "take the path over from a socket that somebody else listens at";
     "so_reuseport" => so_reuseport: bool = false, Spec { strict: true, ..row(Bool, Global, Fixed) }, "a socket of its own for each process, at the same address";
     "interface" => interface: Maybe = None, row(Text, Global, Fixed), "the network interface to bind to";
+    "ipv6only" => ipv6only: bool = true, Spec { aliases: "bindipv6only", ..row(Bool, Global, Fixed) }, "an AF_INET6 socket takes connections by IPv6 alone; if not, by IPv4 too";
+    "defer_accept" => defer_accept: Maybe = None, Spec { takes: Some(sockets::is_deferral), aliases: "deferred", ..row(Text, Global, Fixed) }, "wake a process only when a TCP connection has brought data, or after so many seconds; True: one";
     "blocking" => blocking: bool = false, row(Bool, Global, Stored), "leave the socket in blocking mode";
     "inherit" => inherit: Maybe = None, row(Text, Global, Fixed), "take the socket of this name, or number, that circus's own parent has passed";
     "use_papa" => use_papa: bool = false, Spec { built: Useless("papa is gone from Circus; remove it"), ..row(Bool, Global, Fixed) }, "a relic of old versions of Circus";
@@ -264,7 +272,7 @@ section! {
     "token_file" => token_file: Maybe = None, row(Text, Global, Stored), "the file of the token by which a client at a TCP port shows that it may do everything; without one, ports are opened on loopback only";
     "connections" => connections: Option<i64> = None, Spec { range: range(1.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many connections one user may have at a time; a quarter of all unless set, and never more";
     "requests" => requests: i64 = 1000, Spec { range: range(0.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many requests one user may make in a second, each 4 KiB of a request or answer counted as one more; further ones wait; 0: any";
-    "idle_timeout" => idle_timeout: f64 = 3600.0, Spec { range: range(0.0, ANY, Counts), ..row(Float, Global, Stored) }, "after how many seconds a connection is closed by which nothing is asked, awaited, listened to or followed; 0: never";
+    "idle_timeout" => idle_timeout: f64 = 3600.0, Spec { range: range(0.0, ANY, Counts), ..row(Seconds, Global, Stored) }, "after how many seconds a connection is closed by which nothing is asked, awaited, listened to or followed; 0: never";
     }
 }
 

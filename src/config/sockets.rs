@@ -4,6 +4,7 @@
 #[cfg(feature = "check")]
 use super::{expand, model::WatcherConfig, value::listed};
 
+use super::value::{Kind, Value};
 use super::words;
 
 /// Programs that wait for connections in accept(2), and end or spin when it does not wait for them. What follows in
@@ -40,6 +41,23 @@ pub fn protocol(text: &str) -> Option<i32> {
     }
 }
 
+/// How many seconds `defer_accept` says; none: connections are passed on at once.
+pub fn deferral(text: &str) -> Option<i32> {
+    match Kind::Bool.parse(text) {
+        Ok(value) => (value == Value::Bool(true)).then_some(1),
+        Err(_) => text.parse().ok().filter(|seconds| *seconds > 0),
+    }
+}
+
+/// Whether `text` is a value of `defer_accept`.
+///
+/// # Errors
+/// What it should be.
+pub fn is_deferral(text: &str) -> Result<(), String> {
+    let is_one = Kind::Bool.parse(text).is_ok() || deferral(text).is_some();
+    if is_one { Ok(()) } else { Err("is neither True, False, nor a number of seconds".into()) }
+}
+
 /// The name of a socket as LISTEN_FDNAMES has it: sd_listen_fds(3) allows printable ASCII but the colon.
 pub fn handed_down(name: &str) -> String {
     let allowed = |c: char| c != ':' && (c == ' ' || c.is_ascii_graphic());
@@ -57,11 +75,18 @@ pub fn accepter(cmd: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::protocol;
+    use super::{deferral, is_deferral, protocol};
 
     #[test]
     fn protocols_have_names_and_numbers() {
         assert_eq!([protocol("TCP"), protocol("mptcp"), protocol("132")], [Some(6), Some(262), Some(132)]);
         assert_eq!([protocol("nonsense"), protocol("-1"), protocol("")], [None; 3]);
+    }
+
+    #[test]
+    fn connections_are_deferred_by_a_word_or_by_seconds() {
+        assert_eq!(["True", "1", "30", "0", "no"].map(deferral), [Some(1), Some(1), Some(30), None, None]);
+        assert!(["yes", "30", "0"].iter().all(|text| is_deferral(text).is_ok()));
+        assert!(["", "-1", "soon", "99999999999"].iter().all(|text| is_deferral(text).is_err()));
     }
 }

@@ -33,8 +33,12 @@ pub enum Kind {
     BoolOr(&'static str),
     /// A whole number.
     Int,
-    /// Seconds, or another number with an optional fraction; at most 1e9 either way.
-    Float,
+    /// A whole number of bytes, which may have a unit.
+    Bytes,
+    /// A whole number of seconds, likewise.
+    WholeSeconds,
+    /// Seconds with an optional fraction, likewise; at most 1e9 either way.
+    Seconds,
     /// Any text.
     Text,
     /// A signal: a number, or a name with or without `SIG`, with an optional `+N`.
@@ -68,13 +72,14 @@ impl Kind {
             Kind::BoolOr(word) => {
                 parse_bool(text).ok_or_else(|| format!("is neither {BOOLEANS}, nor {word}"))
             }
-            Kind::Int => {
+            Kind::Int | Kind::Bytes | Kind::WholeSeconds => {
                 let number = without_underscores(text).and_then(|digits| digits.parse().ok());
-                or(number.map(Value::Int), "is not a whole number")
+                or(number.map(Value::Int).or(self.measure(text)?), "is not a whole number")
             }
-            Kind::Float => {
+            Kind::Seconds => {
                 let number = without_underscores(text).and_then(|digits| number::parse(&digits));
-                or(number.map(|number| Value::Float(bounded(number))), "is not a number")
+                let seconds = number.map(|number| Value::Float(bounded(number)));
+                or(seconds.or(self.measure(text)?), "is not a number")
             }
             Kind::Text | Kind::Id => Ok(Value::Str(text.into())),
             Kind::Signal => {
@@ -97,17 +102,39 @@ impl Kind {
         }
     }
 
+    /// The value that `text` stands for, where that is a number with a unit; `None` when it is none, or the option takes
+    /// no units.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn measure(self, text: &str) -> Result<Option<Value>, String> {
+        let units = match self {
+            Kind::Seconds | Kind::WholeSeconds => number::TIMES,
+            Kind::Bytes => number::SIZES,
+            _ => return Ok(None),
+        };
+        let digits = without_underscores(text.trim()).unwrap_or_default();
+        let Some(number) = number::in_units(&digits, units)? else { return Ok(None) };
+        match self {
+            Kind::Seconds => Ok(Some(Value::Float(bounded(number)))),
+            Kind::WholeSeconds if number.fract() != 0.0 => Err("is not a whole number of seconds".into()),
+            _ => Ok(Some(Value::Int(number as i64))),
+        }
+    }
+
     /// A typed value from a request, brought to what the option stores; `None` when the type is wrong.
     pub fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Kind::Bool | Kind::BoolOr(_), Value::Bool(_))
-            | (Kind::Int | Kind::Signal | Kind::Octal, Value::Int(_))
+            | (Kind::Int | Kind::Bytes | Kind::WholeSeconds | Kind::Signal | Kind::Octal, Value::Int(_))
             | (Kind::Text | Kind::Id, Value::Str(_))
             | (Kind::Text | Kind::Id | Kind::Signals | Kind::Codes, Value::None) => Some(value.clone()),
-            (Kind::Bool | Kind::Int | Kind::Float, Value::Str(_)) => None,
+            (Kind::Bool | Kind::Int | Kind::Bytes | Kind::WholeSeconds | Kind::Seconds, Value::Str(_)) => {
+                None
+            }
             (_, Value::Str(text)) => self.parse(text).ok(),
-            (Kind::Float, Value::Float(n)) => Some(Value::Float(bounded(*n))),
-            (Kind::Float, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),
+            (Kind::Seconds, Value::Float(n)) => Some(Value::Float(bounded(*n))),
+            (Kind::Seconds, Value::Int(n)) => Some(Value::Float(bounded(*n as f64))),
             (Kind::Signals | Kind::Codes, Value::Int(n)) => self.parse(&n.to_string()).ok(),
             (Kind::Id, Value::Int(n)) => Some(Value::Str(n.to_string())),
             _ => None,
@@ -118,8 +145,8 @@ impl Kind {
     pub fn noun(self) -> &'static str {
         match self {
             Kind::Bool | Kind::BoolOr(_) => "a valid boolean",
-            Kind::Int | Kind::Octal => "an integer",
-            Kind::Float => "a number",
+            Kind::Int | Kind::Bytes | Kind::WholeSeconds | Kind::Octal => "an integer",
+            Kind::Seconds => "a number",
             Kind::Text | Kind::Choice(_) => "a string",
             Kind::Signal => "a signal",
             Kind::Signals => "a list of signals",
@@ -219,9 +246,17 @@ mod tests {
         assert_eq!(Kind::Int.parse("+3"), Ok(Value::Int(3)));
         assert!(Kind::Int.parse("1.5").is_err());
         assert!(Kind::Int.parse("_1").is_err());
-        assert_eq!(Kind::Float.parse("1e1"), Ok(Value::Float(10.0)));
-        assert_eq!(Kind::Float.parse("inf"), Ok(Value::Float(1e9)));
-        assert!(Kind::Float.parse("nan").is_err());
+        assert_eq!(Kind::Seconds.parse("1e1"), Ok(Value::Float(10.0)));
+        assert_eq!(Kind::Seconds.parse("inf"), Ok(Value::Float(1e9)));
+        assert!(Kind::Seconds.parse("nan").is_err());
+        assert_eq!(Kind::Seconds.parse("1_0ms"), Ok(Value::Float(0.01)));
+        assert_eq!(Kind::WholeSeconds.parse(" 5 m "), Ok(Value::Int(300)));
+        assert_eq!(Kind::Bytes.parse("1.5K"), Ok(Value::Int(1536)));
+        assert_eq!(Kind::Bytes.parse("99999999P"), Ok(Value::Int(i64::MAX)));
+        for (kind, wrong) in [(Kind::Int, "5m"), (Kind::Bytes, "1.5"), (Kind::WholeSeconds, "500ms")] {
+            assert!(kind.parse(wrong).unwrap_err().starts_with("is not a whole number"), "{wrong}");
+        }
+        assert!(Kind::Seconds.parse("10 parsecs").unwrap_err().contains("`parsecs`"));
         assert_eq!(Kind::Octal.parse("022"), Ok(Value::Int(0o22)));
         assert_eq!(Kind::Octal.parse("0_22"), Ok(Value::Int(0o22)));
         assert_eq!(Kind::Octal.parse("0o777"), Ok(Value::Int(0o777)));
@@ -233,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_request_needs_the_right_type() {
-        assert_eq!(Kind::Float.accept(&Value::Int(3)), Some(Value::Float(3.0)));
+        assert_eq!(Kind::Seconds.accept(&Value::Int(3)), Some(Value::Float(3.0)));
         assert_eq!(Kind::Int.accept(&Value::Str("3".into())), None);
         assert_eq!(Kind::Id.accept(&Value::Int(0)), Some(Value::Str("0".into())));
     }

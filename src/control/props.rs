@@ -60,9 +60,10 @@ pub fn integer(key: &str, value: &Json) -> Result<i64, Refusal> {
 /// A number of seconds that a clock can take.
 pub fn seconds(key: &str, value: &Json) -> Result<f64, Refusal> {
     let number = match value {
-        Json::String(text) => match Kind::Float.parse(text) {
-            Ok(Value::Float(number)) => Some(number),
-            _ => None,
+        Json::String(text) => match (Kind::Seconds.measure(text), Kind::Seconds.parse(text)) {
+            (Err(why), _) => return Err(Refusal::message(format!("{} {why}", quoted(key)))),
+            (_, Ok(Value::Float(number))) => Some(number),
+            (_, _) => None,
         },
         other => other.as_f64(),
     };
@@ -145,6 +146,9 @@ mod tests {
         let reason = |refusal: Refusal| refusal.reason;
         assert_eq!(integer("k", &json!(1.5)).map_err(reason), Err("'k' isn't an integer".into()));
         assert_eq!(integer("k", &json!(true)).map_err(reason), Err("'k' isn't an integer".into()));
+        assert_eq!(seconds("k", &json!("2m")), Ok(120.0));
+        let why = "'k' has the unknown unit `x`; there are ms, s, m, h, d";
+        assert_eq!(seconds("k", &json!("2x")).map_err(reason), Err(why.into()));
         assert_eq!(seconds("k", &json!("x")).map_err(reason), Err("'k' isn't a number".into()));
         assert_eq!(text("k", &json!(1)).map_err(reason), Err("'k' isn't a string".into()));
         assert_eq!(

@@ -143,6 +143,7 @@ fn read_option(key: &str, json: &Json) -> Result<Value, Refusal> {
         Some((families::FLAPPING, _, option)) => flapping(option, json)?,
         _ => read_value(key, json)?,
     };
+    let value = measured(key, value)?;
     if let Value::Str(text) = &value {
         short(key, text)?;
     }
@@ -170,6 +171,16 @@ fn shown(json: &Json) -> String {
     json_repr(json).chars().take(200).collect()
 }
 
+/// A text that is a number with a unit, as the number that it is.
+fn measured(key: &str, value: Value) -> Result<Value, Refusal> {
+    let (Some(row), Value::Str(text)) = (options::find(options::WATCHER, key), &value) else {
+        return Ok(value);
+    };
+    let number = row.kind.measure(text);
+    let number = number.map_err(|why| Refusal::message(format!("{key} = {text:.60} {why}")))?;
+    Ok(number.unwrap_or(value))
+}
+
 fn unknown_hook(hook: &str) -> Refusal {
     Refusal::message(format!("Unknown hook {}", quoted(hook)))
 }
@@ -192,10 +203,10 @@ fn sensible(key: &str, value: Value) -> Result<Value, Refusal> {
             Err(Refusal::message("signal invalid"))
         }
         (Kind::Octal, Value::Int(n)) if !MODES.contains(n) => Err(wrong(key, "a umask from 000 to 777")),
-        (Kind::Float, Value::Float(n)) => in_time(key, *n).map(|_| value),
-        (Kind::Float, Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
+        (Kind::Seconds, Value::Float(n)) => in_time(key, *n).map(|_| value),
+        (Kind::Seconds, Value::Int(n)) => in_time(key, *n as f64).map(|_| value),
         (Kind::Int, Value::Int(n)) if *n < 0 && key == watcher::numprocesses => Err(wrong(key, "0 or more")),
-        (Kind::Int, Value::Int(n)) if key == watcher::ring_bytes && !(0..=LARGEST_RING).contains(n) => {
+        (Kind::Bytes, Value::Int(n)) if key == watcher::ring_bytes && !(0..=LARGEST_RING).contains(n) => {
             Err(wrong(key, &format!("a number from 0 to {LARGEST_RING}")))
         }
         _ => Ok(value),

@@ -132,6 +132,7 @@ fn happened(change: &Json) -> String {
         "killed" => process() + " did not stop in time and got SIGKILL",
         "survives" => process() + " was still there 2 s after SIGKILL; circus no longer waits for it",
         "ailing" => process() + " " + &reason + "; it was stopped",
+        "too_large" => process() + " used more memory than max_rss and is replaced",
         "too_old" => process() + " reached its max_age and is replaced",
         "advice" => reason,
         "spawn_failed" => format!("a process could not be executed: {reason}"),

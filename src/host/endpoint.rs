@@ -226,7 +226,7 @@ fn open(place: &Place, events_only: bool, options: &CircusOptions) -> Result<Ope
         Obstacle::NotASocket | Obstacle::Kernel(_) => refuse(&obstacle, true),
     })?;
     if let (Some(owner), Some(file)) = (owner, &file) {
-        let given = file.give_to(owner);
+        let given = file.give_to(Some(owner), None);
         given.map_err(|error| refuse(&format!("endpoint_owner: {}", sys::io_words(&error)), false))?;
     }
     let opened = Opened::new(Acceptor::Unix(fd.into()), place.to_string(), events_only);

@@ -13,10 +13,10 @@
 //!   a file of the owner of the directory, since it lets circus reach nothing that this user cannot.
 
 use crate::sys::directory::{self, APPEND, CREATE, CREATE_NEW, Directory, READ, READ_WRITE, WRITE};
-use crate::sys::{ELOOP, file, is_shortage, user};
+use crate::sys::{ELOOP, file, io_words, is_shortage, user};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileType, Metadata, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
@@ -50,6 +50,16 @@ pub struct Location {
 /// Device and inode of a file.
 pub fn id(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
+}
+
+/// Writes a file that does not exist yet, nor a link of its name.
+///
+/// # Errors
+/// The reason in words: it cannot be created, or there is one.
+pub fn write_new(path: &Path, text: &[u8]) -> Result<(), String> {
+    let create = |at: Location| at.directory.open(&at.name, WRITE | CREATE_NEW, false, 0o666);
+    let written = Location::of_entry(path).and_then(create);
+    written.and_then(|mut file| file.write_all(text)).map_err(|error| io_words(&error))
 }
 
 impl Location {

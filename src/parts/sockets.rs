@@ -14,6 +14,7 @@ pub use passed::Passed;
 pub use replace::Prepared;
 
 use crate::arbiter::WatcherId;
+use crate::config::options::socket as keys;
 use crate::config::{SocketConfig, SocketOptions, sockets, text};
 use crate::host::files::OwnFile;
 use crate::host::listen::{Obstacle, Owner, claim};
@@ -21,10 +22,11 @@ use crate::host::resolve;
 use crate::host::spawn_template::Offered;
 use crate::sorted::{Sorted, sort_by};
 use crate::sys::address::Address;
-use crate::sys::io_words;
 use crate::sys::socket::{self, Kind, SocketSpec};
+use crate::sys::{io_words, user};
 use shares::{Shares, User};
 use std::ffi::OsString;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
@@ -153,8 +155,24 @@ impl Bound {
         Bound::open(config, spec(config, true)?, config.options.replace)
     }
 
+    /// Gives the file of the socket to whom it is to belong to.
+    fn give(options: &SocketOptions, file: &OwnFile) -> Result<(), String> {
+        let id = |key: &str, name: &Option<Box<str>>, find: fn(&str) -> io::Result<Option<u32>>| {
+            let Some(name) = name else { return Ok(None) };
+            match find(name) {
+                Ok(None) => Err(format!("{key} = {name}: there is no such {key}")),
+                found => found.map_err(|error| format!("{key} = {name}: {}", io_words(&error))),
+            }
+        };
+        let uid = id(keys::owner, &options.owner, user::uid_of)?;
+        let gid = id(keys::group, &options.group, user::gid_of)?;
+        let given = file.give_to(uid, gid);
+        given.map_err(|error| format!("cannot give the file to its owner and group: {}", io_words(&error)))
+    }
+
     fn open(config: &SocketConfig, mut spec: SocketSpec, replace: bool) -> Result<Bound, String> {
         let (fd, file) = bind(&spec, replace)?;
+        file.iter().try_for_each(|file| Bound::give(&config.options, file))?;
         spec.address = Address::of(fd.as_fd()).unwrap_or(spec.address);
         let (name, address, shares) = (config.name.clone(), spec.address.clone(), Shares::new(fd));
         Ok(Bound { name, config: config.clone(), address, spec, shares, file, inherited: false })
@@ -180,6 +198,7 @@ fn bind(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), 
 /// What is to be bound; `may_wait`: names of hosts may be looked up.
 fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
     let options = &config.options;
+    let is_tcp = options.path.is_none() && kind(&options.kind) == Kind::Stream;
     Ok(SocketSpec {
         kind: kind(&options.kind),
         proto: options.proto.as_deref().and_then(sockets::protocol).unwrap_or(0),
@@ -187,7 +206,9 @@ fn spec(config: &SocketConfig, may_wait: bool) -> Result<SocketSpec, String> {
         reuseport: options.so_reuseport && options.path.is_none(),
         interface: options.interface.as_deref().map(str::to_string),
         blocking: options.blocking,
-        umask: u32::try_from(options.umask).ok(),
+        umask: umask(options),
+        v6only: options.ipv6only,
+        defer_accept: options.defer_accept.as_deref().and_then(sockets::deferral).filter(|_| is_tcp),
         ..SocketSpec::new(address(config, may_wait)?)
     })
 }
@@ -199,6 +220,11 @@ fn family(address: &Address) -> &'static str {
         Address::Inet(SocketAddr::V6(_)) => "AF_INET6",
         Address::Unix(_) | Address::Abstract(_) => "AF_UNIX",
     }
+}
+
+/// What the mode of a Unix socket's file lacks.
+fn umask(options: &SocketOptions) -> Option<u32> {
+    u32::try_from(options.mode.map_or(options.umask, |mode| !mode & 0o777)).ok()
 }
 
 fn backlog(options: &SocketOptions) -> i32 {

@@ -2,11 +2,12 @@
 //! and its answer comes when it is complete.
 
 use crate::arbiter::request::{Errno, Ticket};
+use crate::arbiter::{Pid, WatcherId};
 use crate::control::Refusal;
-use crate::reactor::part::{Cx, Effect, Part};
+use crate::reactor::part::{Cx, Effect, Job, Part};
 use crate::views::samples::Samples;
 use crate::views::survey::Survey;
-use crate::views::tally::{Purpose, Tally};
+use crate::views::tally::{Purpose, Tally, is_limited};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,14 @@ const SLICE: Duration = Duration::from_millis(4);
 /// How many surveys may be under way.
 const MOST: usize = 64;
 
+/// How long after a look at the memory of processes that have a `max_rss` the next one comes.
+const INTERVAL: Duration = Duration::from_secs(5);
+
 /// A look that is under way.
 enum Look {
     /// For `stats` or `dstats`.
     Survey(Ticket, Survey),
-    /// For the details of `status`, or for metrics.
+    /// For the details of `status`, for metrics, or for `max_rss`.
     Tally(Box<Tally>),
 }
 
@@ -31,6 +35,8 @@ pub struct Surveys {
     samples: Samples,
     /// What `dstats` saw last.
     own_samples: Samples,
+    /// When those with a `max_rss` are looked at next, if there are any.
+    next: Option<Instant>,
 }
 
 impl Surveys {
@@ -48,7 +54,7 @@ impl Surveys {
             Err(Purpose::Question { ticket, question, .. }) => {
                 Look::Survey(ticket, Survey::begin(cx.arbiter, &question)?)
             }
-            Err(Purpose::Page(_)) => return Ok(()),
+            Err(Purpose::Page(_) | Purpose::Limits) => return Ok(()),
         });
         if self.queue.len() == 1 {
             self.work(cx);
@@ -76,7 +82,7 @@ impl Look {
             Look::Survey(ticket, _) => Some(*ticket),
             Look::Tally(tally) => match tally.purpose {
                 Purpose::Question { ticket, .. } => Some(ticket),
-                Purpose::Page(_) => None,
+                Purpose::Page(_) | Purpose::Limits => None,
             },
         }
     }
@@ -115,6 +121,37 @@ impl Part for Surveys {
 
     fn is_busy(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        self.next
+    }
+
+    fn may_be_late(&self) -> bool {
+        true
+    }
+
+    /// Looks at those that may be too large, as long as there are any.
+    fn due(&mut self, cx: &mut Cx<'_>) {
+        let mut limited = cx.arbiter.watchers().filter(|watcher| is_limited(watcher));
+        let any = limited.any(|watcher| watcher.processes().next().is_some());
+        self.next = any.then(|| cx.now + INTERVAL);
+        if any {
+            // If there are too many other looks, the next one will do.
+            let _ = self.begin(Purpose::Limits, cx);
+        }
+    }
+
+    fn spawned(&mut self, job: &Job, _: Option<Pid>, cx: &mut Cx<'_>) {
+        if job.config.options.max_rss > 0 {
+            self.next.get_or_insert(cx.now + INTERVAL);
+        }
+    }
+
+    fn changed(&mut self, watcher: WatcherId, cx: &mut Cx<'_>) {
+        if cx.arbiter.watcher(watcher).is_some_and(is_limited) {
+            self.next.get_or_insert(cx.now + INTERVAL);
+        }
     }
 
     /// Goes on with the surveys for a moment, one after the other.

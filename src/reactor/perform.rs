@@ -196,6 +196,11 @@ impl Daemon {
                 let page = metrics::text(&self.view(&tally.found));
                 self.offer(Effect::Page(*watcher, page));
             }
+            Purpose::Limits => {
+                for (pid, rss) in tally.too_large(&self.core.arbiter) {
+                    self.core.event(Event::TooLarge { pid, rss });
+                }
+            }
         }
     }
 

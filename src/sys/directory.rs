@@ -90,11 +90,13 @@ pub fn read_link(link: &File) -> io::Result<OsString> {
     Ok(OsString::from_vec(text))
 }
 
-/// Gives what [`Directory::entry`] holds to a user.
-pub fn give(held: &File, uid: u32) -> io::Result<()> {
-    let (fd, name, nobody) = (held.as_raw_fd(), c"".as_ptr(), libc::gid_t::MAX);
+/// Gives what [`Directory::entry`] holds to a user, a group, or both.
+pub fn give(held: &File, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let (fd, name) = (held.as_raw_fd(), c"".as_ptr());
+    // The highest number leaves things as they are.
+    let (uid, gid) = (uid.unwrap_or(u32::MAX), gid.unwrap_or(u32::MAX));
     // SAFETY: the name is a string; the other arguments are numbers.
-    cvt(unsafe { libc::fchownat(fd, name, uid, nobody, libc::AT_EMPTY_PATH) }).map(drop)
+    cvt(unsafe { libc::fchownat(fd, name, uid, gid, libc::AT_EMPTY_PATH) }).map(drop)
 }
 
 fn c_name(name: &OsStr) -> io::Result<CString> {

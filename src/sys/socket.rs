@@ -57,6 +57,8 @@ pub struct SocketSpec {
     pub umask: Option<u32>,
     /// IPV6_V6ONLY: an IPv6 address does not take IPv4's connections too.
     pub v6only: bool,
+    /// TCP_DEFER_ACCEPT: a connection is there when it has brought data, or after so many seconds.
+    pub defer_accept: Option<i32>,
 }
 
 impl SocketSpec {
@@ -72,6 +74,7 @@ impl SocketSpec {
             blocking: false,
             umask: None,
             v6only: true,
+            defer_accept: None,
         }
     }
 
@@ -117,6 +120,10 @@ pub fn bind(spec: &SocketSpec) -> Result<OwnedFd, BindError> {
     }
     if let Some(name) = &spec.interface {
         bind_to_interface(fd.as_fd(), name).map_err(at("SO_BINDTODEVICE"))?;
+    }
+    if let Some(seconds) = spec.defer_accept {
+        set_option(fd.as_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds.to_ne_bytes())
+            .map_err(at("TCP_DEFER_ACCEPT"))?;
     }
     bind_address(&fd, &address, spec).map_err(at("bind"))?;
     let listens = if spec.kind.listens() { listen(fd.as_fd(), spec.backlog) } else { Ok(()) };

@@ -20,6 +20,8 @@ pub enum Purpose {
     Question { ticket: Ticket, question: Question, role: Role },
     /// The page of a plugin.
     Page(WatcherId),
+    /// Whether a process has more memory than its `max_rss`.
+    Limits,
 }
 
 /// What a process and its descendants use, and how many descriptors it has open itself.
@@ -48,11 +50,16 @@ impl Tally {
             Purpose::Question { question: Question::Status { details: true, name, .. }, .. } => {
                 name.as_deref()
             }
-            Purpose::Question { question: Question::Metrics, .. } | Purpose::Page(_) => None,
+            Purpose::Question { question: Question::Metrics, .. } | Purpose::Page(_) | Purpose::Limits => {
+                None
+            }
             Purpose::Question { .. } => return Err(purpose),
         };
         let chosen = name.and_then(|name| arbiter.find(name));
-        let is_meant = |watcher: &&Watcher| name.is_none() || chosen.is_some_and(|one| one.id == watcher.id);
+        let is_meant = |watcher: &&Watcher| match purpose {
+            Purpose::Limits => is_limited(watcher),
+            _ => name.is_none() || chosen.is_some_and(|one| one.id == watcher.id),
+        };
         let of_each = arbiter.watchers().filter(is_meant).flat_map(Watcher::processes);
         let roots = of_each.map(|process| process.pid).collect();
         let (found, stack) = (Found::new(), Vec::new());
@@ -76,6 +83,18 @@ impl Tally {
         }
     }
 
+    /// The processes that have more memory than they may, and how much that is.
+    pub fn too_large(&self, arbiter: &Arbiter) -> Vec<(Pid, u64)> {
+        let most = |pid| {
+            let (watcher, _) = arbiter.owner(pid)?;
+            u64::try_from(arbiter.watcher(watcher)?.config.options.max_rss).ok().filter(|most| *most > 0)
+        };
+        let has_more = |(pid, (used, _)): (&Pid, &(Used, Option<u64>))| {
+            most(*pid).filter(|most| used.rss > *most).map(|_| (*pid, used.rss))
+        };
+        self.found.iter().filter_map(has_more).collect()
+    }
+
     fn look(&mut self, pid: Pid) {
         let Some((root, sum)) = &mut self.root else { return };
         let Ok(stat) = procfs::stat(pid) else {
@@ -93,11 +112,18 @@ impl Tally {
 
     /// The tree of a root has been walked.
     fn keep(&mut self) {
-        let has_descriptors =
-            !matches!(self.purpose, Purpose::Question { question: Question::Status { .. }, .. });
+        let has_descriptors = match self.purpose {
+            Purpose::Question { question: Question::Status { .. }, .. } | Purpose::Limits => false,
+            Purpose::Question { .. } | Purpose::Page(_) => true,
+        };
         if let Some((root, sum)) = self.root.take() {
             let descriptors = has_descriptors.then(|| procfs::open_fds(root)).flatten();
             self.found.insert(root, (sum, descriptors));
         }
     }
+}
+
+/// Whether processes of a watcher may be too large.
+pub fn is_limited(watcher: &Watcher) -> bool {
+    watcher.config.options.max_rss > 0
 }

@@ -99,6 +99,7 @@ fn change_of(change: &Change, clocks: Clocks) -> Json {
             ("ailing", Some((pid, wid)))
         }
         What::TooOld { pid, wid } => ("too_old", Some((pid, wid))),
+        What::TooLarge { pid, wid } => ("too_large", Some((pid, wid))),
         What::Ended { pid, wid, exit, oom, lived } => {
             put(&mut map, "exit_code", exit.code().into());
             put(&mut map, "oom", (*oom).into());

@@ -10,7 +10,7 @@ pub const FEATURES: &[&str] =
 
 /// The modules of the configuration that it needs.
 const CONFIG: &str = "changes expand families features grants hooks model number options probe respawn_rule restrict row \
-                      stream url value";
+                      sockets stream url value words";
 
 /// What every module may import: tools that know of nothing.
 pub const SHARED: &[&str] = &["signals", "sorted"];

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_730),
-    ("cli", 3_130),
-    ("config", 5_140),
+    ("arbiter", 4_755),
+    ("cli", 3_160),
+    ("config", 5_230),
     ("control", 2_580),
     ("host", 4_150),
     ("parts", 8_100),
     ("reactor", 1_300),
-    ("sys", 2_440),
-    ("views", 1_010),
+    ("sys", 2_450),
+    ("views", 1_030),
     // The files beside the folders.
     ("", 275),
 ];

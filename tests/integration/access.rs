@@ -140,8 +140,8 @@ fn value(spec: &Spec) -> Json {
     let fits = |text: &&str| spec.fits(&Value::Str(text.to_string())).is_ok();
     match spec.kind {
         Kind::Bool | Kind::BoolOr(_) => json!(true),
-        Kind::Int => json!(1),
-        Kind::Float => json!(1.5),
+        Kind::Int | Kind::Bytes | Kind::WholeSeconds => json!(1),
+        Kind::Seconds => json!(1.5),
         Kind::Text => json!(texts.into_iter().find(fits).expect("a value")),
         Kind::Signal => json!("TERM"),
         Kind::Signals => json!("HUP"),

@@ -1,6 +1,6 @@
 //! How processes live: they are replaced when they end, started in order, and never in a circle.
 
-use crate::common::{Circus, Dir, SIGKILL, exists, proc};
+use crate::common::{Circus, Dir, SIGKILL, exists, proc, until};
 use circus::sys::signal::kill;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -153,6 +153,32 @@ fn a_singleton_is_one_process() {
     let order = ["kill", "reap", "spawn", "reload"].map(|event| format!("watcher.w.{event}"));
     assert_eq!(events.topics(), order, "the old one is gone before the new one comes");
     assert_eq!(circus.pids("w").len(), 1);
+}
+
+#[test]
+fn a_process_that_is_too_large_with_its_child_is_replaced() {
+    let dir = Dir::new();
+    let grow = "test -e once && exec sleep 1000\ntouch once\n\
+                sh -c 'x=$(head -c 60000000 /dev/zero | tr \"\\0\" x); sleep 1000; echo $x' &\nwait";
+    let grow = dir.script("grow", grow);
+    let ini = format!(
+        "[watcher:grows]\ncmd = {grow}\nworking_dir = {{dir}}\nmax_rss = 30M\nautostart = False\n\
+         [watcher:small]\ncmd = sleep 1000\nmax_rss = 30M\n[watcher:any]\ncmd = sleep 1000"
+    );
+    let circus = Circus::with(dir, &ini, |_| {});
+    let others = ["small", "any"].map(|name| circus.up(name));
+    let mut events = circus.listen(&["watcher.grows."]);
+    circus.ctl_ok(&["start", "grows"]);
+    for topic in ["spawn", "start", "kill", "reap", "spawn"] {
+        assert_eq!(events.next().0, format!("watcher.grows.{topic}"));
+    }
+    circus.log.line("M of resident memory, and max_rss is 30M; it is replaced");
+    let why = circus.ask("why", json!({"name": "grows"}));
+    assert!(why.to_string().contains("too_large"), "{why}");
+    assert_eq!(["small", "any"].map(|name| circus.pids(name)), others);
+    // It holds for processes that are there already, too.
+    circus.ask("set", json!({"name": "any", "options": {"max_rss": "1K"}}));
+    until("any is replaced", || (circus.pids("any") != others[1]).then_some(()));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Sockets: how they are bound, inherited and kept, and that nothing is lost while their users are replaced.
 
+use crate::common::user::NOBODY;
 use crate::common::worker::{self, ask, ask_tcp, port};
-use crate::common::{Circus, Dir, exists, proc, run, until};
+use crate::common::{Circus, Dir, exists, needs_root, proc, run, until};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,6 +61,68 @@ fn unix_with_its_mode_and_gone_at_the_end() {
     assert_eq!((mode("web"), mode("private")), (0o767, 0o700));
     circus.end();
     assert!(!exists(&circus.dir.path("web")) && !exists(&circus.dir.path("private")));
+}
+
+/// Owner, group and mode of the file of a socket.
+fn rights(circus: &Circus, name: &str) -> (u32, u32, u32) {
+    let meta = circus.dir.path(name).metadata().expect("a file");
+    (meta.uid(), meta.gid(), meta.mode() & 0o777)
+}
+
+#[test]
+fn unix_for_another_user_and_group() {
+    needs_root();
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path("theirs")).expect("a directory");
+    chown(dir.path("theirs"), Some(NOBODY), Some(NOBODY)).expect("given away");
+    let ini = |more: &str| {
+        format!(
+            "[circus]\nendpoint = {{dir}}/sock\n[socket:web]\npath = {{dir}}/web\n{more}\n[socket:theirs]\n\
+             path = {{dir}}/theirs/s\ngroup = 4711\nmode = 660\n[watcher:w]\ncmd = sleep 1000\n"
+        )
+    };
+    let mut circus = Circus::with(dir, &ini("owner = 65534\ngroup = daemon\nmode = 0640\numask = 0"), |_| {});
+    circus.up("w");
+    let daemon = 1;
+    assert_eq!(rights(&circus, "web"), (NOBODY, daemon, 0o640));
+    assert_eq!(rights(&circus, "theirs/s"), (NOBODY, 4711, 0o660), "that of whoever has the directory");
+    // A mode is changed as it stands; for another owner it is bound anew, and not at all when there is none.
+    let inode = || circus.dir.path("web").metadata().expect("a file").ino();
+    let before = inode();
+    circus.dir.config("circus.ini", &ini("owner = 65534\ngroup = daemon\nmode = 0600"));
+    circus.ctl_ok(&["reloadconfig", "--waiting"]);
+    assert_eq!((rights(&circus, "web"), inode()), ((NOBODY, daemon, 0o600), before));
+    circus.dir.config("circus.ini", &ini("owner = nosuchuser\nmode = 0660"));
+    let err = circus.ctl(&["reloadconfig", "--waiting"]).err;
+    assert!(err.contains("[socket:web]: owner = nosuchuser: there is no such owner"), "{err}");
+    assert_eq!((rights(&circus, "web"), inode()), ((NOBODY, daemon, 0o600), before));
+    circus.dir.config("circus.ini", &ini("owner = 4711\nmode = 0660"));
+    circus.ctl_ok(&["reloadconfig", "--waiting"]);
+    assert_eq!(rights(&circus, "web"), (4711, 0, 0o660));
+    circus.end();
+    assert!(!exists(&circus.dir.path("web")) && !exists(&circus.dir.path("theirs/s")));
+}
+
+#[test]
+fn tcp_of_both_families_at_once_or_deferred() {
+    let ini =
+        format!("[socket:web]\nhost = ::\nport = 0\nfamily = AF_INET6\nipv6only = no\n{}", web("tcp", ""));
+    let circus = Circus::start(&ini);
+    let pid = circus.up("web")[0];
+    for host in ["127.0.0.1", "::1"] {
+        assert_eq!(ask_tcp((host, port(&circus, "web"))).expect("an answer"), pid);
+    }
+    let circus = Circus::start("[socket:web]\nhost = 127.0.0.1\nport = 0\ndefer_accept = 30");
+    let port = port(&circus, "web");
+    let _silent = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    let states = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields[1].ends_with(&format!(":{port:04X}")).then(|| fields[3].to_string())
+    };
+    let states: BTreeSet<String> = table.lines().filter_map(states).collect();
+    // SYN_RECV and LISTEN; without the option it would be ESTABLISHED, 01.
+    assert_eq!(states, ["03", "0A"].map(str::to_string).into(), "it waits for data");
 }
 
 #[test]

@@ -470,3 +470,38 @@ fn a_configuration_of_pythons_logging_is_a_warning() {
     assert!(said.contains("[WARNING]") && said.contains("--log-level"), "{said}");
     circus.end();
 }
+
+/// What `circus init` writes runs as it is, and nothing is wrong with it.
+#[test]
+fn a_configuration_to_begin_with() {
+    for kind in [&[][..], &["--systemd"], &["--container"]] {
+        let dir = Dir::new();
+        let path = dir.name("circus.ini");
+        let printed = run(crate::common::circus().arg("init").args(kind));
+        let written = run(crate::common::circus().arg("init").args(kind).arg(&path));
+        assert_eq!((written.code, written.out.as_str(), written.err.as_str()), (0, "", ""), "{kind:?}");
+        assert_eq!((printed.code, printed.out), (0, dir.read("circus.ini")), "{kind:?}");
+        let again = run(crate::common::circus().arg("init").arg(&path));
+        assert_eq!((again.code, again.err.contains("File exists")), (1, true), "{}", again.err);
+        let text = dir.read("circus.ini");
+        // Every option that is only a comment is right too: `;key = value`, `;[section]`.
+        let is_option = |line: &&str| line.starts_with(';') && line.get(1..2).is_some_and(|c| c != " ");
+        let whole: String = text
+            .lines()
+            .map(|line| {
+                line.strip_prefix(';').filter(|_| is_option(&line)).unwrap_or(line).to_string() + "\n"
+            })
+            .collect();
+        dir.write("whole.ini", &whole);
+        for (file, options, least) in [(&path, &[][..], 0), (&dir.name("whole.ini"), &["--offline"], 0)] {
+            let checked = run(crate::common::circus().arg("check").args(options).arg(file));
+            assert_eq!(checked.code, least, "{kind:?} {}", checked.out);
+            assert!(file != &path || !checked.out.contains("warning:"), "{kind:?} {}", checked.out);
+        }
+        let circus = Circus::with(dir, &format!("[circus]\nendpoint = {{dir}}/sock\n{text}"), |_| {});
+        assert_eq!(circus.up("app").len(), 1);
+        assert_eq!(circus.log.count("[WARNING]"), 0);
+    }
+    let ended = run(crate::common::circus().args(["init", "--systemd", "--container"]));
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{}", ended.err);
+}

@@ -96,6 +96,8 @@ const SHAPES: &[Shape] = &[
     shape("sandbox", "read-only", || json!("read-only"), root, "ro"),
     shape("rlimit_nofile", "99", || json!(99), |pid| proc::limit(pid, "Max open files").1, "99"),
     shape("rlimit_cpu", "infinity", || json!(null), |pid| proc::limit(pid, "Max cpu time").1, "unlimited"),
+    shape("rlimit_cpu", "1h", || json!("1h"), |pid| proc::limit(pid, "Max cpu time").1, "3600"),
+    shape("rlimit_fsize", "10MB", || json!("10M"), |pid| proc::limit(pid, "Max file size").1, "10485760"),
     shape("close_child_stdin", "False", || json!(false), |pid| proc::fd(pid, 0), "{in}"),
     shape("close_child_stdout", "True", || json!(true), |pid| proc::fd(pid, 1), "/dev/null"),
     shape("close_child_stderr", "True", || json!(true), |pid| proc::fd(pid, 2), "/dev/null"),
@@ -279,6 +281,45 @@ fn respawn_singleton_and_the_number_take_effect_at_once() {
     );
     assert_eq!(circus.ctl_ok(&["set", "w", "singleton", "False", "--waiting"]), "ok");
     assert_eq!(circus.ctl_ok(&["incr", "w", "--waiting"]), "2");
+}
+
+#[test]
+fn sizes_and_times_may_have_units_and_are_told_without() {
+    let circus = Circus::start(
+        "[circus]\nlog_max_bytes = 1G\n[watcher:w]\ncmd = sleep 1000\ngraceful_timeout = 500ms\nmax_age = 2h\n\
+         rlimit_fsize = 1.5G\nstdout_stream.filename = {dir}/log\nstdout_stream.max_bytes = 10MB",
+    );
+    circus.up("w");
+    let get = |keys: &[&str]| circus.ask("get", json!({"name": "w", "keys": keys}))["options"].clone();
+    let keys = ["graceful_timeout", "max_age", "rlimit_fsize", "stdout_stream.max_bytes"];
+    let wanted = json!({
+        "graceful_timeout": 0.5, "max_age": 7200, "rlimit_fsize": 1_610_612_736, "stdout_stream.max_bytes": 10_485_760,
+    });
+    assert_eq!(get(&keys), wanted);
+    circus.ctl_ok(&["set", "w", "graceful_timeout", "2m", "stdout_stream.max_bytes", "1K"]);
+    circus.ask("set", json!({"name": "w", "options": {"warmup_delay": "10ms", "ring_bytes": "512k"}}));
+    let wanted = json!({
+        "graceful_timeout": 120.0, "stdout_stream.max_bytes": 1024, "warmup_delay": 0.01, "ring_bytes": 524_288,
+    });
+    assert_eq!(get(&["graceful_timeout", "stdout_stream.max_bytes", "warmup_delay", "ring_bytes"]), wanted);
+    for (key, value, reason) in [
+        (
+            "graceful_timeout",
+            "10 parsecs",
+            "graceful_timeout = 10 parsecs has the unknown unit `parsecs`; there are ms, s",
+        ),
+        ("graceful_timeout", "30", "'graceful_timeout' isn't a number"),
+        ("graceful_timeout", "-1s", "'graceful_timeout' isn't a time from 0"),
+        ("max_age", "500ms", "max_age = 500ms is not a whole number of seconds"),
+        ("ring_bytes", "2M", "'ring_bytes' isn't a number from 0 to 1048576"),
+        ("rlimit_fsize", "2x", "rlimit_fsize = 2x has the unknown unit `x`; there are B, K"),
+        ("numprocesses", "2K", "'numprocesses' isn't an integer"),
+    ] {
+        let reply = circus.call("set", json!({"name": "w", "options": {key: value}}));
+        assert!(reply["reason"].as_str().is_some_and(|why| why.starts_with(reason)), "{value}: {reply}");
+    }
+    let err = circus.ctl(&["set", "w", "graceful_timeout", "10 parsecs"]).err;
+    assert!(err.contains("graceful_timeout = 10 parsecs has the unknown unit `parsecs`"), "{err}");
 }
 
 #[test]

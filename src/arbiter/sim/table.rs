@@ -35,8 +35,8 @@ fn value(row: &Row<WatcherOptions>, dice: &mut Dice) -> Option<Value> {
     let texts = match row.kind {
         Kind::Bool => &["true", "false"],
         Kind::BoolOr(word) => &["true", "false", word][..],
-        Kind::Int => NUMBERS,
-        Kind::Float => SECONDS,
+        Kind::Int | Kind::Bytes | Kind::WholeSeconds => NUMBERS,
+        Kind::Seconds => SECONDS,
         Kind::Octal => &["000", "022"],
         Kind::Signal => SIGNALS,
         Kind::Signals => &["", "KILL", "TERM KILL"],

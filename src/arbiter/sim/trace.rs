@@ -48,6 +48,7 @@ impl Trace {
             Event::SocketsWatched { watcher, result } => self.fold(&(11, watcher.0, result)),
             Event::SocketReady { watcher } => self.fold(&(12, watcher.0)),
             Event::Noticed { pid, notice } => self.fold(&(13, pid, notice)),
+            Event::TooLarge { pid, rss } => self.fold(&(24, pid, rss)),
             Event::Order { ticket, order, targets, by: _ } => {
                 let targets = targets.as_ref().map(|ids| ids.iter().map(|id| id.0).collect::<Vec<u32>>());
                 self.fold(&(14, ticket.0, order.what.word(), order.waiting, targets));

@@ -20,6 +20,7 @@ impl World {
             What::Killed { .. } => "killed".into(),
             What::Survives { .. } => "survives".into(),
             What::TooOld { .. } => "too old".into(),
+            What::TooLarge { .. } => "too large".into(),
             What::Ailing { why, .. } => why.to_string(),
             What::Advice(advice) => format!("{advice:?}"),
             What::Reloading | What::Reloaded | What::Ordered => format!("{what:?}"),
@@ -215,6 +216,35 @@ fn a_process_that_has_to_be_killed_or_is_too_old_is_remembered() {
     world.run(8.0);
     assert_eq!(world.told("a")[1..], ["too old", "killed"]);
     assert_eq!(world.restarts("a")[3], 1);
+}
+
+#[test]
+fn a_process_that_is_too_large_is_replaced_once_and_before_it_ends_where_sockets_are_shared() {
+    for shares in [false, true] {
+        let mut config = watcher("a", 2);
+        config.options.max_rss = 300 << 20;
+        config.options.use_sockets = shares;
+        let mut world = World::new(vec![config]);
+        world.scripts.insert("a".into(), Script { obeys: Some(2.0), ..GOOD });
+        world.send(Event::Start);
+        world.run(1.0);
+        let before = world.pids("a");
+        // The second look comes while it is on its way out.
+        for _ in 0..2 {
+            world.send(Event::TooLarge { pid: before[0], rss: 512 << 20 });
+            world.run(0.5);
+        }
+        let (spawned, there) = (world.spawns.len(), world.pids("a").len());
+        assert_eq!((spawned, there), if shares { (3, 3) } else { (2, 2) }, "{shares}");
+        world.run(3.0);
+        let after = world.pids("a");
+        assert!(after.len() == 2 && !after.contains(&before[0]) && after.contains(&before[1]));
+        assert_eq!((world.told("a")[1..].to_vec(), world.spawns.len()), (vec!["too large".to_string()], 3));
+        assert_eq!((world.restarts("a")[9], world.restarts("a")[3]), (1, 0));
+        world.send(Event::TooLarge { pid: before[0], rss: 512 << 20 });
+        world.run(1.0);
+        assert_eq!(world.pids("a"), after, "it is gone");
+    }
 }
 
 #[test]

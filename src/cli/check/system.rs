@@ -153,6 +153,9 @@ impl System<'_> {
         if let Some(path) = socket.options.path.as_ref().filter(|path| !path.starts_with('@')) {
             self.socket_file((&socket.origins, socket::path), path);
         }
+        let (options, origins) = (&socket.options, &socket.origins);
+        self.id(("user", "/etc/passwd"), (origins, socket::owner), options.owner.as_deref());
+        self.id(("group", "/etc/group"), (origins, socket::group), options.group.as_deref());
         let interface = socket.options.interface.as_deref().unwrap_or_default();
         if let Listing::Names(known) = self.list("/sys/class/net")
             && !interface.is_empty()

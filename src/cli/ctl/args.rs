@@ -150,7 +150,7 @@ fn argument(
 
 /// The time that `--timeout` gives.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = number::parse(text.trim()).filter(|seconds| (0.001..=1e9).contains(seconds));
+    let seconds = number::seconds(text.trim()).filter(|seconds| (0.001..=1e9).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))

@@ -85,6 +85,7 @@ impl Checker {
                 format!("the processes find this socket as `{}` in LISTEN_FDNAMES, {why}", shorten(&told));
             self.warn((origins, "name"), message);
         }
+        self.without_effect(socket);
         if options.so_reuseport && is_unix {
             let message = "so_reuseport has no effect: only addresses with a port can be shared";
             self.warn((origins, socket::so_reuseport), message.into());
@@ -97,6 +98,28 @@ impl Checker {
         if !(0..=65535).contains(&options.port) {
             let message = format!("{} is no port; the last one is 65535", options.port);
             self.error((origins, socket::port), message);
+        }
+    }
+
+    /// Options that mean something to another type of socket.
+    fn without_effect(&mut self, socket: &SocketConfig) {
+        let (options, origins) = (&socket.options, &socket.origins);
+        let has_file = options.path.as_deref().is_some_and(|path| !path.starts_with('@'));
+        let is_tcp = options.path.is_none() && options.kind == "SOCK_STREAM";
+        let is_ipv6 = options.path.is_none() && options.family == "AF_INET6";
+        let a_file = (has_file, "only a Unix socket with a path has a file");
+        for (key, (has_effect, why)) in [
+            (socket::owner, a_file),
+            (socket::group, a_file),
+            (socket::mode, a_file),
+            (socket::defer_accept, (is_tcp, "only connections by TCP can be deferred")),
+            (socket::ipv6only, (is_ipv6, "only a socket with `family = AF_INET6` has both")),
+        ] {
+            let has_effect = has_effect && options.inherit.is_none();
+            let why = if options.inherit.is_some() { "the socket is inherited as it is" } else { why };
+            if !has_effect && origins.keys.contains_key(key) {
+                self.warn((origins, key), format!("{key} has no effect: {why}"));
+            }
         }
     }
 

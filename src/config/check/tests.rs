@@ -147,6 +147,23 @@ fn what_is_hardly_meant_is_a_warning() {
 fn sockets_plugins_and_the_endpoint_are_looked_at() {
     one("[socket:a]\nport = 65536", "2 error 65536 is no port");
     one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
+    let file = "[socket:a]\npath = /s\nowner = me\ngroup = us\nmode = 660\n[socket:b]\npath = @s\n";
+    assert_eq!(found(file).len(), 0);
+    one(
+        &format!("{file}owner = me"),
+        "8 warning owner has no effect: only a Unix socket with a path has a file",
+    );
+    one("[socket:a]\nmode = 660", "2 warning mode has no effect");
+    one("[socket:a]\npath = /s\ndefer_accept = yes", "3 warning defer_accept has no effect");
+    one("[socket:a]\nipv6only = 0", "2 warning ipv6only has no effect");
+    one(
+        "[socket:a]\ninherit = a\nfamily = AF_INET6\nipv6only = 0",
+        "4 warning ipv6only has no effect: the socket is inherited",
+    );
+    assert_eq!(
+        found("[socket:a]\nport = 1\ndefer_accept = 5\n[socket:b]\nfamily = AF_INET6\nipv6only = 0").len(),
+        0
+    );
     one(
         "[socket:a]\nhost = 1.2.3.4:80",
         "2 error the host has a port in it: write `host = 1.2.3.4` and `port = 80`",

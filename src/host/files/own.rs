@@ -58,8 +58,7 @@ impl OwnFile {
     }
 
     /// The file, held, if it is still the one that circus has made.
-    fn held(&self) -> io::Result<Option<File>> {
-        let location = Location::of_entry(&self.path)?;
+    fn held_in(&self, location: &Location) -> io::Result<Option<File>> {
         let held = location.directory.entry(&location.name, false)?;
         Ok((id(&held.metadata()?) == self.id).then_some(held))
     }
@@ -71,26 +70,29 @@ impl OwnFile {
     #[cfg(feature = "reloadconfig")]
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
         use std::os::{fd::AsRawFd, unix::fs::PermissionsExt};
-        let Some(held) = self.held()? else { return Ok(()) };
+        let Some(held) = self.held_in(&Location::of_entry(&self.path)?)? else { return Ok(()) };
         std::fs::set_permissions(
             format!("/proc/self/fd/{}", held.as_raw_fd()),
             std::fs::Permissions::from_mode(mode),
         )
     }
 
-    /// Gives the file to a user, if it is still the one that circus has made and nobody else has.
+    /// Gives the file to a user and a group, if it is still the one that circus has made and nobody else has. In a
+    /// directory of another user's, it is that user's.
     ///
     /// # Errors
     /// Those of chown(2); somebody has exchanged it.
-    pub fn give_to(&self, uid: u32) -> io::Result<()> {
-        let held = self.held()?.ok_or_else(exchanged)?;
+    pub fn give_to(&self, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+        let location = Location::of_entry(&self.path)?;
+        let held = self.held_in(&location)?.ok_or_else(exchanged)?;
         let meta = held.metadata()?;
-        let ours = meta.file_type().is_socket() && meta.nlink() == 1 && meta.uid() == user::current_uid();
-        match meta.uid() == uid {
-            true => Ok(()),
-            false if ours => directory::give(&held, uid),
-            false => Err(exchanged()),
+        let (uid, gid) = (uid.filter(|uid| *uid != meta.uid()), gid.filter(|gid| *gid != meta.gid()));
+        if (uid, gid) == (None, None) {
+            return Ok(());
         }
+        let makers = [Some(user::current_uid()), location.runner()];
+        let ours = meta.file_type().is_socket() && meta.nlink() == 1 && makers.contains(&Some(meta.uid()));
+        if ours { directory::give(&held, uid, gid) } else { Err(exchanged()) }
     }
 }
 

@@ -179,10 +179,10 @@ fn a_socket_that_somebody_has_exchanged_is_not_given_away() {
     let path = scratch.path("sock");
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let file = OwnFile::of_socket(&path, None).unwrap();
-    file.give_to(user::current_uid()).unwrap();
+    file.give_to(Some(user::current_uid()), None).unwrap();
     fs::rename(&path, scratch.path("moved")).unwrap();
     fs::write(&path, "precious").unwrap();
-    assert!(file.give_to(USER).is_err());
+    assert!(file.give_to(Some(USER), None).is_err());
     file.set_mode(0o777).unwrap();
     assert_ne!(fs::metadata(&path).unwrap().mode() & 0o777, 0o777);
     drop(file);

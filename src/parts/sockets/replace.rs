@@ -137,8 +137,8 @@ impl Bound {
                 done = done.and(socket::listen(fd, self.spec.backlog));
             }
         }
-        if let (Some(file), Ok(mask)) = (&self.file, u32::try_from(new.umask))
-            && old.umask != new.umask
+        if let (Some(file), Some(mask)) = (&self.file, super::umask(new))
+            && super::umask(old) != Some(mask)
         {
             done = done.and(file.set_mode(0o777 & !mask));
         }

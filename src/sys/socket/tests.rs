@@ -89,6 +89,22 @@ fn an_ipv6_socket_leaves_ipv4_alone() {
 }
 
 #[test]
+fn an_ipv6_socket_takes_ipv4_where_that_is_wanted() {
+    let spec = SocketSpec { v6only: false, ..loopback("[::]:0") };
+    let fd = bind(&spec).unwrap();
+    std::net::TcpStream::connect(("127.0.0.1", inet_addr(&fd).port())).unwrap();
+}
+
+#[test]
+fn connections_are_deferred_where_that_is_wanted() {
+    let deferred = |seconds| {
+        let fd = bind(&SocketSpec { defer_accept: seconds, ..loopback("127.0.0.1:0") }).unwrap();
+        option(&fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT)
+    };
+    assert_eq!((deferred(None), deferred(Some(1)) > 0), (0, true));
+}
+
+#[test]
 fn a_datagram_socket_is_bound_and_does_not_listen() {
     let fd = bind(&SocketSpec { kind: Kind::Dgram, blocking: true, ..loopback("127.0.0.1:0") }).unwrap();
     let address = inet_addr(&fd);

@@ -77,7 +77,9 @@ pub fn values(input: &[u8]) {
     let kinds = [
         Kind::Bool,
         Kind::Int,
-        Kind::Float,
+        Kind::Seconds,
+        Kind::WholeSeconds,
+        Kind::Bytes,
         Kind::Text,
         Kind::Signal,
         Kind::Octal,

@@ -126,6 +126,8 @@ fn what_is_missing_is_reported() {
             "2 error the endpoint udp://x:1 is none of ipc://PATH, unix://PATH, PATH, @NAME, tcp://HOST:PORT",
         ),
         ("[socket:a]\ninterface = nodev", "2 error there is no network interface `nodev`"),
+        ("[socket:a]\npath = /w/s\nowner = me", "3 error there is no user `me` in /etc/passwd"),
+        ("[socket:a]\npath = /w/s\ngroup = us", "3 error there is no group `us` in /etc/group"),
         ("[circus]\nendpoint_owner = me", "2 error there is no user `me` in /etc/passwd"),
         ("[access]\nlook = user:root user:me", "2 error there is no user `me` in /etc/passwd"),
         ("[access]\noperate = user:root w, group:us", "2 error there is no group `us` in /etc/group"),

@@ -194,7 +194,7 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         "listen" => follow(connection, json),
         "tail" if follows && json => follow(connection, true),
         #[cfg(feature = "tail")]
-        "tail" if follows => tail::follow(connection, &reply, ""),
+        "tail" if follows => tail::follow(connection, &reply),
         _ => {
             if !json {
                 show(invocation, properties, &reply)?;

@@ -329,7 +329,7 @@ pub fn program(pid: Pid) -> Option<String> {
 }
 
 /// How many descriptors a process has open; `None` where we may not look.
-#[cfg(feature = "metrics")]
+#[cfg(feature = "stats")]
 pub fn open_fds(pid: Pid) -> Option<u64> {
     let path = dir(pid).ok()? + "/fd";
     // Since Linux 6.2 the size of the directory is their number.

@@ -1,7 +1,6 @@
 //! How much processor time and memory a process uses: one look at /proc, for whoever asks.
 
-use crate::arbiter::Pid;
-use crate::host::procfs::{self, Stat};
+use crate::host::procfs::Stat;
 use crate::sys::process;
 
 /// Units of what /proc says.
@@ -28,8 +27,9 @@ impl Units {
     }
 
     /// What /proc says of a process, if anything.
-    pub fn look(&self, pid: Pid) -> Option<Used> {
-        procfs::stat(pid).ok().map(|stat| self.used(&stat))
+    #[cfg(any(feature = "details", feature = "metrics"))]
+    pub fn look(&self, pid: crate::arbiter::Pid) -> Option<Used> {
+        crate::host::procfs::stat(pid).ok().map(|stat| self.used(&stat))
     }
 
     /// What it has used with all that it has waited for, by its line there: so the sum of a tree goes on when one of

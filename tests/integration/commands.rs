@@ -1,5 +1,6 @@
 //! `circus ctl`: every command with what it does, what it prints, and its exit code.
 
+use crate::common::output::Output;
 use crate::common::{Circus, Ended, proc, until};
 use serde_json::{Value as Json, json};
 
@@ -421,4 +422,23 @@ fn several_names_and_patterns_are_a_request_each() {
     assert_eq!(ids, ["web1", "other"]);
     assert_eq!(run(&["rm", "web1", "web2", "late"]), fine("web1: ok\nweb2: ok\nlate: ok\n"));
     assert_eq!(run(&["list"]), fine("other\n"));
+}
+
+#[test]
+fn the_output_of_several_is_followed_at_once() {
+    let circus = Circus::start(
+        "[circus]\nendpoint = {dir}/sock\nstdout_stream.class = QueueStream\n\
+         [watcher:a]\ncmd = sh -c 'while :; do echo one; sleep 0.1; done'\n\
+         [watcher:b]\ncmd = sh -c 'while :; do echo two; sleep 0.1; done'\n",
+    );
+    circus.up("a");
+    circus.up("b");
+    let mut command = crate::common::circus();
+    command.arg("ctl").arg("--endpoint").arg(circus.dir.path("sock")).args(["tail", "-f"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("it can be run");
+    let out = Output::of(child.stdout.take());
+    out.times("a | one\n", 20);
+    out.times("b | two\n", 20);
+    circus.ask("quit", json!({}));
+    assert_eq!(until("it ends with circus", || child.try_wait().expect("a child")).code(), Some(0));
 }

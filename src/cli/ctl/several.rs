@@ -4,18 +4,28 @@
 use super::args::Invocation;
 use super::client::{Connection, Trouble, object};
 use super::progress::Progress;
-use super::{FAILED, REFUSED, code_of, complain, deadline_of, meant, properties, put_json, waits, write_out};
+#[cfg(feature = "tail")]
+use super::tail::Followed;
+use super::{REFUSED, complain, deadline_of, meant, properties, put_json, waits, write_out};
 use crate::config::pattern::{Pattern, is_pattern};
 use crate::control::args::CliArgs;
 use crate::control::plain::plain_text;
 use crate::control::{Map, at, field, items, output};
 use crate::sorted::Sorted;
+#[cfg(feature = "tail")]
+use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use serde_json::Value as Json;
 use std::io::{IsTerminal, stdout};
+#[cfg(feature = "tail")]
+use std::time::Duration;
 use std::time::Instant;
 
 /// So many requests are under way at a time: their answers have to fit into what the daemon keeps for a client.
 const AT_A_TIME: usize = 200;
+
+/// How long the rest of what a connection has to say is waited for.
+#[cfg(feature = "tail")]
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Whether more than one watcher may be meant. Commands that take patterns themselves get a single one as it is.
 pub(super) fn are_named(invocation: &Invocation) -> bool {
@@ -39,7 +49,7 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     };
     #[cfg(feature = "tail")]
     if invocation.args.has("follow") {
-        return Ok(follow(invocation, &names));
+        return follow(invocation, &names);
     }
     let mut progress = waits.then(|| Progress::begin(&invocation.options, &Map::new())).flatten();
     let mut code = 0;
@@ -147,24 +157,56 @@ fn label(name: &str, place: usize) -> String {
 
 /// Prints what the processes of these watchers write, as it comes, by a connection for each.
 #[cfg(feature = "tail")]
-fn follow(invocation: &Invocation, names: &[String]) -> u8 {
+fn follow(invocation: &Invocation, names: &[String]) -> Result<u8, Trouble> {
     let options = &invocation.options;
-    let one = |place: usize, name: &String| -> Result<u8, Trouble> {
+    let system = |error: std::io::Error| Trouble::of("cannot wait for output", &error);
+    let (mut poll, mut events) = (Poll::new().map_err(system)?, Events::with_capacity(64));
+    let (mut code, mut followed) = (0, Vec::new());
+    for (place, name) in names.iter().enumerate() {
         let mut connection = Connection::open(options.value("endpoint"), options.value("token-file"))?;
         let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
         let properties = properties(invocation, &args).map_err(Trouble::Other)?;
         let deadline = deadline_of(options, false);
         connection.ask(invocation.command.name, &properties, deadline)?;
         let reply = connection.object(deadline)?;
-        match at(&reply, "status") == "error" {
-            true => Ok(complain(&format!("error: {name}: {}", field(&reply, "reason")), REFUSED)),
-            false => super::tail::follow(&mut connection, &reply, &label(name, place)),
+        if at(&reply, "status") == "error" {
+            code = complain(&format!("error: {name}: {}", field(&reply, "reason")), REFUSED);
+            continue;
         }
-    };
-    std::thread::scope(|scope| {
-        let each =
-            names.iter().enumerate().map(|(place, name)| scope.spawn(move || code_of(one(place, name))));
-        let threads: Vec<_> = each.collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(FAILED)).max().unwrap_or(0)
-    })
+        let fd = connection.fd();
+        poll.registry().register(&mut SourceFd(&fd), Token(place), Interest::READABLE).map_err(system)?;
+        followed.push((Token(place), connection, Followed::begin(&reply, label(name, place))?));
+    }
+    let mut ready: Option<Vec<Token>> = None;
+    while !followed.is_empty() {
+        let mut open = Vec::new();
+        for (token, mut connection, mut output) in followed {
+            if ready.as_ref().is_some_and(|ready| !ready.contains(&token)) {
+                open.push((token, connection, output));
+                continue;
+            }
+            // What has come is read to its end, as edges of readiness want it.
+            let ends = loop {
+                match connection.line(Instant::now().checked_add(MOMENT)) {
+                    Err(Trouble::Timeout) => break false,
+                    Err(Trouble::Closed) => break true,
+                    line => {
+                        if output.take(&line?)? {
+                            break true;
+                        }
+                    }
+                }
+            };
+            match ends {
+                true => drop(output.end()?),
+                false => open.push((token, connection, output)),
+            }
+        }
+        followed = open;
+        if !followed.is_empty() {
+            poll.poll(&mut events, None).map_err(system)?;
+            ready = Some(events.iter().map(|event| event.token()).collect());
+        }
+    }
+    Ok(code)
 }

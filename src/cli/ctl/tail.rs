@@ -43,38 +43,64 @@ impl Begun {
     }
 }
 
-/// Prints the lines of the reply, then what comes until the watcher is removed or the daemon ends, each line behind
-/// `prefix`.
-pub(super) fn follow(connection: &mut Connection, reply: &Json, prefix: &str) -> Result<u8, Trouble> {
-    let print = |lines: Vec<String>| print(&lines, prefix);
-    let mut begun = Begun::default();
-    for line in items(at(reply, "lines")) {
-        let mut line = line.clone();
-        if line.get("unfinished").is_none() {
-            let text = word(&line, "text").to_string() + "\n";
-            line.as_object_mut().into_iter().for_each(|line| set(line, "text", text.as_str().into()));
-        }
-        print(begun.complete(&line))?;
-    }
+/// Prints the lines of the reply, then what comes until the watcher is removed or the daemon ends.
+pub(super) fn follow(connection: &mut Connection, reply: &Json) -> Result<u8, Trouble> {
+    let mut followed = Followed::begin(reply, String::new())?;
     loop {
-        let line = match connection.line(None) {
+        match connection.line(None) {
             Err(Trouble::Closed) => break,
-            other => other?,
-        };
-        let Ok(event) = object(&line) else { continue };
-        let data = at(&event, "data");
-        match word(&event, "topic") {
-            "circus.tail_ended" => break,
-            "circus.missed" => {
-                print(begun.end())?;
-                let bytes = at(data, "bytes").as_u64().unwrap_or(0);
-                complain(&format!("circusctl: {bytes} bytes were missed here"), 0);
+            line => {
+                if followed.take(&line?)? {
+                    break;
+                }
             }
-            _ => print(begun.complete(data))?,
         }
     }
-    print(begun.end())?;
-    Ok(0)
+    followed.end()
+}
+
+/// The output of a watcher that is being printed, each line behind a prefix.
+pub(super) struct Followed {
+    begun: Begun,
+    prefix: String,
+}
+
+impl Followed {
+    /// Prints the lines of the reply.
+    pub fn begin(reply: &Json, prefix: String) -> Result<Followed, Trouble> {
+        let mut begun = Begun::default();
+        for line in items(at(reply, "lines")) {
+            let mut line = line.clone();
+            if line.get("unfinished").is_none() {
+                let text = word(&line, "text").to_string() + "\n";
+                line.as_object_mut().into_iter().for_each(|line| set(line, "text", text.as_str().into()));
+            }
+            print(&begun.complete(&line), &prefix)?;
+        }
+        Ok(Followed { begun, prefix })
+    }
+
+    /// Prints what an event completes; true when it was the last one.
+    pub fn take(&mut self, line: &[u8]) -> Result<bool, Trouble> {
+        let Ok(event) = object(line) else { return Ok(false) };
+        let data = at(&event, "data");
+        let lines = match word(&event, "topic") {
+            "circus.tail_ended" => return Ok(true),
+            "circus.missed" => self.begun.end(),
+            _ => self.begun.complete(data),
+        };
+        print(&lines, &self.prefix)?;
+        if word(&event, "topic") == "circus.missed" {
+            let bytes = at(data, "bytes").as_u64().unwrap_or(0);
+            complain(&format!("circusctl: {bytes} bytes were missed here"), 0);
+        }
+        Ok(false)
+    }
+
+    /// Prints what has no end.
+    pub fn end(&mut self) -> Result<u8, Trouble> {
+        print(&self.begun.end(), &self.prefix).map(|()| 0)
+    }
 }
 
 fn print(lines: &[String], prefix: &str) -> Result<(), Trouble> {

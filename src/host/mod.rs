@@ -31,3 +31,5 @@ pub(crate) mod surroundings;
 pub(crate) mod termination_message;
 pub(crate) mod token;
 pub(crate) mod trouble;
+#[cfg(all(feature = "details", feature = "tail"))]
+pub(crate) mod waiting;

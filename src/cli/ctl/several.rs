@@ -11,9 +11,9 @@ use crate::config::pattern::{Pattern, is_pattern};
 use crate::control::args::CliArgs;
 use crate::control::plain::plain_text;
 use crate::control::{Map, at, field, items, output};
-use crate::sorted::Sorted;
 #[cfg(feature = "tail")]
-use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use crate::host::waiting::Waiting;
+use crate::sorted::Sorted;
 use serde_json::Value as Json;
 use std::io::{IsTerminal, stdout};
 #[cfg(feature = "tail")]
@@ -160,7 +160,7 @@ fn label(name: &str, place: usize) -> String {
 fn follow(invocation: &Invocation, names: &[String]) -> Result<u8, Trouble> {
     let options = &invocation.options;
     let system = |error: std::io::Error| Trouble::of("cannot wait for output", &error);
-    let (mut poll, mut events) = (Poll::new().map_err(system)?, Events::with_capacity(64));
+    let mut waiting = Waiting::new().map_err(system)?;
     let (mut code, mut followed) = (0, Vec::new());
     for (place, name) in names.iter().enumerate() {
         let mut connection = Connection::open(options.value("endpoint"), options.value("token-file"))?;
@@ -173,16 +173,15 @@ fn follow(invocation: &Invocation, names: &[String]) -> Result<u8, Trouble> {
             code = complain(&format!("error: {name}: {}", field(&reply, "reason")), REFUSED);
             continue;
         }
-        let fd = connection.fd();
-        poll.registry().register(&mut SourceFd(&fd), Token(place), Interest::READABLE).map_err(system)?;
-        followed.push((Token(place), connection, Followed::begin(&reply, label(name, place))?));
+        waiting.add(connection.fd(), place).map_err(system)?;
+        followed.push((place, connection, Followed::begin(&reply, label(name, place))?));
     }
-    let mut ready: Option<Vec<Token>> = None;
+    let mut ready: Option<Vec<usize>> = None;
     while !followed.is_empty() {
         let mut open = Vec::new();
-        for (token, mut connection, mut output) in followed {
-            if ready.as_ref().is_some_and(|ready| !ready.contains(&token)) {
-                open.push((token, connection, output));
+        for (place, mut connection, mut output) in followed {
+            if ready.as_ref().is_some_and(|ready| !ready.contains(&place)) {
+                open.push((place, connection, output));
                 continue;
             }
             // What has come is read to its end, as edges of readiness want it.
@@ -199,13 +198,12 @@ fn follow(invocation: &Invocation, names: &[String]) -> Result<u8, Trouble> {
             };
             match ends {
                 true => drop(output.end()?),
-                false => open.push((token, connection, output)),
+                false => open.push((place, connection, output)),
             }
         }
         followed = open;
         if !followed.is_empty() {
-            poll.poll(&mut events, None).map_err(system)?;
-            ready = Some(events.iter().map(|event| event.token()).collect());
+            ready = Some(waiting.wait().map_err(system)?);
         }
     }
     Ok(code)

@@ -183,6 +183,6 @@ fn what_lies_deep_is_found_by_its_traces() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let words = vec!["word".to_string()];
     let mut guided = Guided::new(vec![vec![0; 3]], &words, 1);
-    let found = Guard::new(run, 24 << 20, guard::SLOW).play(100_000, &mut guided);
+    let found = Guard::new(run, 24 << 20, guard::SLOW).play(1_000_000, &mut guided);
     assert!(matches!(found, Some(Fault::Panic { .. })), "{found:?}; these went deeper: {:?}", guided.found);
 }

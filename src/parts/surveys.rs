@@ -107,7 +107,7 @@ impl Part for Surveys {
                 return Some(Effect::Answer(ticket, Err(refused)));
             }
             Effect::Metrics(watcher) => {
-                // Who reads it comes again.
+                // A scraper asks again.
                 let _ = self.begin(Purpose::Page(watcher), cx);
             }
             // Nobody waits for these any more.

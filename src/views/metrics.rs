@@ -157,7 +157,7 @@ const USAGE: [(&str, &str, &str, OfHeld); 3] = [
     ("open_fds", "gauge", "Open descriptors", |(_, fds)| fds.map(|count| count.to_string())),
 ];
 
-/// Whose it is besides.
+/// Whether a figure includes the descendants of the process.
 fn with_descendants(name: &str) -> &'static str {
     if name == "open_fds" { "" } else { " and its descendants" }
 }

@@ -7,8 +7,10 @@ use super::progress::Progress;
 #[cfg(feature = "tail")]
 use super::tail::Followed;
 use super::{REFUSED, complain, deadline_of, meant, properties, put_json, waits, write_out};
-use crate::config::pattern::{Pattern, is_pattern};
+use crate::arbiter::request::Matching;
+use crate::config::pattern::is_pattern;
 use crate::control::args::CliArgs;
+use crate::control::matching::Matcher;
 use crate::control::plain::plain_text;
 use crate::control::{Map, at, field, items, output};
 #[cfg(feature = "tail")]
@@ -105,11 +107,9 @@ fn names(
                 unknown.insert(all.collect())
             }
         };
-        let pattern = Pattern::new(&word.to_lowercase());
+        let pattern = Matcher::new(word, Matching::Glob).map_err(Trouble::Other)?;
         let before = found.len();
-        found.extend(
-            all.iter().filter(|name| pattern.matches(&name.to_lowercase()) || *name == word).cloned(),
-        );
+        found.extend(all.iter().filter(|name| pattern.matches(name) || *name == word).cloned());
         if found.len() == before {
             return Ok(Err(word.clone()));
         }

@@ -79,7 +79,7 @@ fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {
         let before = n.checked_sub(1).and_then(|n| words.get(n)).map_or("", |word| &word.bare);
         let is_value = before.starts_with('-') && !takes_files;
         if bare.starts_with('#') && !is_value {
-            break; // it is told of while reading
+            break; // reported while the file is read
         }
         if bare == "&" && n + 1 == words.len() {
             return error(format!(

@@ -163,7 +163,7 @@ pub fn is_settled(text: &str) -> bool {
     expand::names(text).next().is_none()
 }
 
-/// The program of a command line. What only a shell could run is told of elsewhere.
+/// The program of a command line. What only a shell could run is reported in command.rs.
 fn first(line: &str) -> Option<String> {
     words::split(line).unwrap_or_default().into_iter().next().filter(|word| !is_for_a_shell(word))
 }

@@ -83,8 +83,8 @@ pub fn supervisord(names: &mut dyn Iterator<Item = &str>) -> Option<(usize, &'st
     first.map(|n| (n, advice))
 }
 
-/// The word that differs least from `word`, whatever its case, if it differs little enough. Of one or two letters any
-/// other is as near as the next.
+/// The word that differs least from `word`, whatever its case, if it differs little enough. A word
+/// of one or two letters is close to too many others.
 pub fn nearest<'w>(word: &str, words: &mut dyn Iterator<Item = &'w str>) -> Option<&'w str> {
     if !(3..=40).contains(&word.len()) {
         return None;

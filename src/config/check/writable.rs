@@ -128,7 +128,7 @@ impl Writable<'_> {
             self.right.insert(path.into(), ((uid, holds), exists));
         } else if let Some((Fault { who, remedy }, origin)) = fault.zip(origin) {
             let message = format!("{who}, and so decide {what}: {remedy}");
-            // One place is said once, however many watchers it concerns.
+            // Each place is reported once, however many watchers it concerns.
             if self.found.findings.iter().all(|found| found.message != message) {
                 let finding = Finding { severity: Severity::Warning, origin: origin.clone(), message };
                 self.found.findings.push(finding);

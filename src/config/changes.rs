@@ -53,8 +53,11 @@ impl WatcherConfig {
         members.sort_by_key(|(family, _)| family.prefix.contains("_stream"));
         for (family, name) in members {
             let value = family.get(new, &name);
-            if let (Err(_), Some(Value::Str(text))) = (family.set(self, &name, value.as_ref()), &value) {
-                family.keep(self, &name, text);
+            match (family.set(self, &name, value.as_ref()), &value) {
+                (Err(_), Some(Value::Str(text))) => family.keep(self, &name, text),
+                // Some options cannot be set to what they are when they are not set.
+                (Err(_), _) => drop(family.set(self, &name, None)),
+                (Ok(()), _) => {}
             }
             add(family.key(&name), family.live);
         }
@@ -148,6 +151,13 @@ mod tests {
         one("", "singleton = 1", "singleton", Live::Numprocesses);
         one("", "name = W", "name", Live::Stored);
         one("", "stdout_stream.max_bytes = g", "stdout_stream.max_bytes", Live::Stored);
+        for (class, key) in
+            [("File", "compress"), ("TimedRotatingFile", "rotate_when"), ("Syslog", "facility")]
+        {
+            let stream = format!("stdout_stream.class = {class}Stream\nstdout_stream.filename = /f\n");
+            let key = format!("stdout_stream.{key}");
+            one(&stream, &format!("{stream}{key} = nonsense"), &key, Live::Stored);
+        }
         one(
             "stdout_stream.max_bytes = 5",
             "stdout_stream.max_bytes = g",

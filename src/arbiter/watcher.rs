@@ -121,6 +121,10 @@ pub(super) struct Settings {
     pub(super) since: Time,
     /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
     pub(super) proven: Option<Proven>,
+    /// Those of the good generation before, and since when they held.
+    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
+    /// What has become of newer ones, which the file still has.
+    pub(super) behind: Option<Box<str>>,
     /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
     /// How many bytes of text commands have added.

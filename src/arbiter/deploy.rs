@@ -148,6 +148,9 @@ impl Watcher {
 
     /// The processes of the canary are good, as far as can be seen.
     pub(super) fn hold_canary(&mut self, cx: &mut Cx) {
+        if self.run().next_reload.is_some() {
+            return self.give_canary_up(cx);
+        }
         self.set_reload(Reload::Held);
         let name = &self.config.name;
         cx.log(

@@ -138,6 +138,10 @@ pub(super) enum WhyDown {
     /// It was to have no process.
     Empty,
     Failed(String),
+    /// All its processes have ended, and none is replaced.
+    Ended {
+        well: bool,
+    },
 }
 
 /// What the watchers that it depends on, and that depend on it, mean for a watcher.
@@ -170,6 +174,15 @@ impl Watcher {
     pub(super) fn reason(&self) -> Option<&str> {
         match &self.why_down {
             Some(WhyDown::Failed(reason)) => Some(reason),
+            Some(WhyDown::Empty | WhyDown::Ended { .. }) | None => None,
+        }
+    }
+
+    /// Whether it has ended by itself, and how: well or not.
+    pub(super) fn ended(&self) -> Option<bool> {
+        match &self.why_down {
+            Some(WhyDown::Failed(_)) => Some(false),
+            Some(WhyDown::Ended { well }) => Some(*well).filter(|_| self.status() == Status::Stopped),
             Some(WhyDown::Empty) | None => None,
         }
     }

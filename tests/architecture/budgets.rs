@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_230),
+    ("arbiter", 5_300),
     ("cli", 3_230),
-    ("config", 5_230),
+    ("config", 5_280),
     ("control", 2_700),
     ("host", 4_150),
     ("parts", 8_100),

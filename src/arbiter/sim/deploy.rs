@@ -225,3 +225,17 @@ fn what_cannot_be_deployed_is_refused() {
     let ticket = deploy(&mut world, PLAIN, 1.0);
     assert!(refused(&world, ticket).contains("is not in the configuration any more"));
 }
+
+#[test]
+fn a_reload_that_is_asked_for_ends_a_canary() {
+    for pause in [0.0, 5.0] {
+        let mut world = world("new");
+        deploy(&mut world, Manner { canary: Some(1), ..PLAIN }, pause);
+        let before = running(&world);
+        let reload = Task::Reload { name: Some("web".into()), graceful: true, sequential: false };
+        let ticket = world.order(reload.waiting(true));
+        world.run(10.0);
+        assert!(succeeded(&world, ticket) && !it(&world).is_reloading() && args(&world) == "new");
+        assert!(running(&world).len() == 3 && !before.iter().any(|pid| running(&world).contains(pid)));
+    }
+}

@@ -85,6 +85,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fuzzed", &["host", "parts", "reactor", "views"]),
     ("config", &[]),
     ("sys", &[]),
+    ("seldom", &[]),
     ("signals", &[]),
     ("sorted", &[]),
 ];

@@ -69,7 +69,7 @@ impl Watcher {
             return self.restart(cx);
         }
         if self.status() == Status::Starting {
-            self.run_mut().into_iter().for_each(Run::forget_pauses);
+            self.held_run().into_iter().for_each(Run::forget_pauses);
             if self.processes.is_empty() {
                 return; // the first one comes with what has changed
             }
@@ -93,7 +93,7 @@ impl Watcher {
     }
 
     fn step_once(&mut self, cx: &mut Cx) {
-        match self.run_mut().and_then(|run| run.reload.take()) {
+        match self.held_run().and_then(|run| run.reload.take()) {
             None => {}
             Some(Reload::Spawning { .. })
                 if self.config.options.singleton && self.spawns.under_way.is_none() =>
@@ -162,7 +162,7 @@ impl Watcher {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.spawns.generation += 1;
-        if let Some(run) = self.run_mut() {
+        if let Some(run) = self.held_run() {
             run.refill();
             run.replacing.clear();
         }
@@ -177,7 +177,7 @@ impl Watcher {
     fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.spawns.generation;
         // Their successors are there already.
-        self.run_mut().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
+        self.held_run().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
         self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
@@ -224,7 +224,7 @@ impl Watcher {
     }
 
     pub(super) fn end_reload(&mut self, cx: &mut Cx) {
-        if let Some(run) = self.run_mut() {
+        if let Some(run) = self.held_run() {
             run.reload = run.next_reload.take().map(|sequential| Reload::Wanted { sequential });
         }
         cx.publish(&self.config.name, Published::Reload);
@@ -255,7 +255,7 @@ impl Watcher {
 
     /// The reload ends here, and clients that wait for it are told why.
     pub(super) fn give_reload_up(&mut self, reason: &str, cx: &mut Cx) {
-        if let Some(run) = self.run_mut() {
+        if let Some(run) = self.held_run() {
             // Another one would fail for the same reason.
             (run.reload, run.next_reload) = (None, None);
         }

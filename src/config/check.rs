@@ -180,7 +180,7 @@ impl Checker {
     fn hooks(&mut self, watcher: &WatcherConfig) {
         for (name, (command, _)) in watcher.hooks.iter() {
             let key = "hooks.".to_string() + name;
-            let place = (&watcher.origins, key.as_str());
+            let place = (&*watcher.origins, key.as_str());
             let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
             if script && hooks::is_python(command) {
                 let command = shorten(command);

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_755),
+    ("arbiter", 4_830),
     ("cli", 3_230),
-    ("config", 5_230),
+    ("config", 5_280),
     ("control", 2_580),
     ("host", 4_150),
     ("parts", 8_100),
@@ -17,7 +17,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("sys", 2_450),
     ("views", 1_030),
     // The files beside the folders.
-    ("", 275),
+    ("", 315),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -53,7 +53,7 @@ const WRAPPERS: &str = "env exec ionice nice nohup stdbuf sudo time";
 impl Checker {
     /// Whether the program of a watcher leaves circus with the end of a process that only started others.
     pub(super) fn goes_into_background(&mut self, watcher: &WatcherConfig) {
-        let (options, place) = (&watcher.options, (&watcher.origins, watcher::cmd));
+        let (options, place) = (&watcher.options, (&*watcher.origins, watcher::cmd));
         let text = options.cmd.trim_end();
         let last = text.strip_suffix('&').filter(|rest| options.shell && !rest.ends_with('&'));
         if last.is_some() {

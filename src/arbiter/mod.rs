@@ -11,7 +11,7 @@
 //!              └─ Watcher: from what is wanted to what is
 //!                   what it is doing, as data          run.rs, process.rs
 //!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
-//!                   reloads                            reload.rs
+//!                   reloads, and what makes them good   reload.rs, generations.rs
 //!                   asks, kills, waits                 stop.rs, remnants.rs
 //!                   clients that wait                  waiters.rs
 //!                   what an end means                  exit_policy.rs
@@ -45,6 +45,7 @@ mod agenda;
 mod context;
 mod event;
 pub mod exit_policy;
+mod generations;
 pub mod history;
 pub mod hooks;
 mod orders;

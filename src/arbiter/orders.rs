@@ -8,6 +8,7 @@ use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Process;
+use super::reload::Manner;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
 use super::waiters::{Await, Waiter};
@@ -196,7 +197,7 @@ impl Arbiter {
         };
         Ok(self.carry_out(&ids, wait, &|w, cx| match (graceful, w.goal) {
             (false, _) => w.restart(cx),
-            (true, Goal::Up) => w.want_reload(sequential),
+            (true, Goal::Up) => w.want_reload(Manner { sequential }),
             (true, Goal::Down) => w.want_up(cx),
             (true, Goal::Gone) => {}
         }))

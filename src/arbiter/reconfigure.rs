@@ -8,6 +8,7 @@ use super::context::Cx;
 use super::orders::{STOPPING, Wait};
 use super::request::{Errno, Reply, Ticket};
 use super::roster::streams;
+use super::time::Time;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
@@ -132,7 +133,7 @@ impl Arbiter {
             return None;
         }
         self.dependencies.have_changed(&watcher.config);
-        let (changes, step) = watcher.take_over(&old, new);
+        let (changes, step) = watcher.take_over(&old, new, self.cx.now);
         self.dependencies.have_changed(&watcher.config);
         let name = &watcher.config.name;
         let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
@@ -175,7 +176,12 @@ impl Arbiter {
 
 impl Watcher {
     /// Takes over what its files say otherwise than before: which keys, and what is to be done.
-    fn take_over(&mut self, old: &Rc<WatcherConfig>, new: WatcherConfig) -> (Vec<Change>, Option<Await>) {
+    fn take_over(
+        &mut self,
+        old: &Rc<WatcherConfig>,
+        new: WatcherConfig,
+        now: Time,
+    ) -> (Vec<Change>, Option<Await>) {
         let new = Rc::new(new);
         let before = Rc::clone(&self.config);
         let nothing_was_set = Rc::ptr_eq(&self.config, old);
@@ -187,7 +193,7 @@ impl Watcher {
         let renew = has(Live::Reload) || has(Live::Fixed) || streams(&before) != streams(&self.config);
         let renew = renew || old.broken != new.broken;
         if renew {
-            self.keep_proven(before);
+            self.keep_proven(before, now);
         }
         let step = match self.goal {
             Goal::Up if renew => Some(Await::Reloaded),

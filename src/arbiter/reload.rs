@@ -1,26 +1,24 @@
 //! Replacing the processes of a watcher: all at once without a gap, or one after the other.
 //!
 //! A graceful reload spawns as many new processes as are wanted, back to back, and only then asks the old ones to
-//! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
-//! does the reload of a singleton, which must never run twice.
+//! end; when a new one fails, the old ones stay. A sequential one replaces process by process. So does the reload
+//! of a singleton, which must never run twice. What makes the new ones good is in generations.rs.
 
 use super::context::Cx;
 use super::history::{Restart, What};
 use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
-use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP};
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 /// A reload in progress.
 #[derive(Clone, Debug)]
 pub(super) enum Reload {
     /// Asked for; it begins when the watcher is active.
-    Wanted { sequential: bool },
-    /// New processes are being spawned; so many are left.
+    Wanted(Manner),
+    /// New processes are being spawned, so many are left, or all are there and on trial.
     Spawning { left: usize },
     /// The old processes were asked to end; some are left.
     Draining,
@@ -30,33 +28,20 @@ pub(super) enum Reload {
     Commands { queue: VecDeque<Pid>, current: Option<Pid> },
 }
 
+/// How a reload is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Manner {
+    /// One process after the other.
+    pub(super) sequential: bool,
+}
+
 impl Watcher {
-    /// The options that make its next process. A reload that has failed leaves those that its processes were made by:
-    /// one that ends is replaced by one that works.
-    pub fn making(&self) -> &Rc<WatcherConfig> {
-        self.settings.proven.as_ref().filter(|_| !self.is_reloading()).unwrap_or(&self.config)
-    }
-
-    /// It has got other options, which make its processes anew; those before were these.
-    pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>) {
-        if self.status() == Status::Active && self.goal == Goal::Up {
-            self.settings.proven.get_or_insert(before);
-        }
-    }
-
-    /// The options that hold now make its processes, for good or ill.
-    pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
-        if self.settings.proven.take().is_some() {
-            cx.act(Action::Changed(self.id));
-        }
-    }
-
     /// Asks for a reload; one that is under way is finished first.
-    pub(super) fn want_reload(&mut self, sequential: bool) {
+    pub(super) fn want_reload(&mut self, manner: Manner) {
         let Some(run) = self.run_mut() else { return }; // it starts anew anyway
         match run.reload {
-            None => run.reload = Some(Reload::Wanted { sequential }),
-            Some(_) => run.next_reload = Some(sequential),
+            None => run.reload = Some(Reload::Wanted(manner)),
+            Some(_) => run.next_reload = Some(manner),
         }
     }
 
@@ -74,14 +59,14 @@ impl Watcher {
                 return; // the first one comes with what has changed
             }
         }
-        self.want_reload(false);
+        self.want_reload(Manner::default());
     }
 
     /// Takes the reload as far as it goes now.
     pub(super) fn step_reload(&mut self, cx: &mut Cx) {
         self.step_once(cx);
-        while let Some(Reload::Wanted { sequential }) = self.run().reload {
-            self.begin_reload(sequential, cx);
+        while let Some(Reload::Wanted(manner)) = self.run().reload {
+            self.begin_reload(manner, cx);
             self.step_once(cx);
         }
     }
@@ -98,10 +83,10 @@ impl Watcher {
             Some(Reload::Spawning { .. })
                 if self.config.options.singleton && self.spawns.under_way.is_none() =>
             {
-                self.begin_reload(true, cx); // it has become one meanwhile
+                self.begin_reload(Manner { sequential: true, ..self.run().manner }, cx); // it has become one meanwhile
             }
             Some(Reload::Spawning { left: 0 })
-                if self.spawns.under_way.is_none() && self.new_ones_are_ready() =>
+                if self.spawns.under_way.is_none() && self.new_ones_are_good(cx.now) =>
             {
                 self.drain_old(cx);
             }
@@ -113,7 +98,7 @@ impl Watcher {
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, cx),
             Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, cx),
             Some(
-                state @ (Reload::Wanted { .. }
+                state @ (Reload::Wanted(_)
                 | Reload::Spawning { .. }
                 | Reload::Draining
                 | Reload::Commands { .. }),
@@ -148,12 +133,7 @@ impl Watcher {
         self.end_reload(cx);
     }
 
-    /// The processes that a reload has made are ready. Old ones are replaced however they fare.
-    pub(super) fn new_ones_are_ready(&self) -> bool {
-        self.are_ready(&|p| p.generation == self.spawns.generation)
-    }
-
-    fn begin_reload(&mut self, sequential: bool, cx: &mut Cx) {
+    fn begin_reload(&mut self, manner: Manner, cx: &mut Cx) {
         if self.reloads_in_place() {
             self.reload_in_place(cx);
             return;
@@ -162,11 +142,12 @@ impl Watcher {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.spawns.generation += 1;
-        if let Some(run) = self.held_run() {
+        if let Some(run) = self.run_mut() {
             run.refill();
             run.replacing.clear();
+            run.manner = manner;
         }
-        self.set_reload(if sequential || self.config.options.singleton {
+        self.set_reload(if manner.sequential || self.config.options.singleton {
             Reload::OneByOne { queue: self.oldest_first().into(), current: None }
         } else {
             Reload::Spawning { left: self.config.wanted() }
@@ -177,7 +158,9 @@ impl Watcher {
     fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.spawns.generation;
         // Their successors are there already.
-        self.held_run().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
+        self.held_run()
+            .into_iter()
+            .for_each(|run| run.slots.retain(|slot| !slot.is_behind() && !slot.is_old()));
         self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
@@ -189,19 +172,13 @@ impl Watcher {
         }
     }
 
-    /// Whether all that a reload has replaced so far is well, and no old process is on its way out for another reason.
-    pub(super) fn may_go_on_one_by_one(&self) -> bool {
-        let leaves = self.processes.values().any(|p| p.generation < self.spawns.generation && !p.runs());
-        !leaves && !self.run().is_waiting() && self.new_ones_are_ready()
-    }
-
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
         let current = current.filter(|pid| self.processes.values().any(|p| p.pid == *pid));
         let busy = current.is_some()
             || self.spawns.under_way.is_some()
             || self.missing() > 0
             || !self.gate_is_open(cx.now)
-            || !self.may_go_on_one_by_one();
+            || self.goes_on_at().is_none_or(|at| at > cx.now);
         if busy {
             return self.set_reload(Reload::OneByOne { queue, current });
         }
@@ -216,28 +193,21 @@ impl Watcher {
         self.end_reload(cx);
     }
 
-    /// The options that hold now have made good processes. If they were set while those were made, that comes next.
-    fn prove(&mut self, cx: &mut Cx) {
-        if self.run().next_reload.is_none() {
-            self.forget_proven(cx);
-        }
-    }
-
     pub(super) fn end_reload(&mut self, cx: &mut Cx) {
         if let Some(run) = self.held_run() {
-            run.reload = run.next_reload.take().map(|sequential| Reload::Wanted { sequential });
+            run.reload = run.next_reload.take().map(Reload::Wanted);
         }
         cx.publish(&self.config.name, Published::Reload);
         cx.log(Level::Info, format!("{} reloaded", self.config.name));
     }
 
-    /// A process could not be executed. A reload that needs it ends here: the old processes stay, and new ones that
-    /// were spawned already are ended. True when nothing is left to be done about the failed spawn itself.
+    /// A process could not be executed, or is no good. A reload that needs it ends here: the old processes stay, and
+    /// new ones that were spawned already are ended. True when nothing is left to be done about it itself.
     pub(super) fn reload_cannot_go_on(&mut self, reason: &str, cx: &mut Cx) -> bool {
         let nothing_missing = match self.run().reload {
             Some(Reload::Spawning { .. }) => true,
             Some(Reload::OneByOne { .. }) => false,
-            None | Some(Reload::Wanted { .. } | Reload::Draining | Reload::Commands { .. }) => return false,
+            None | Some(Reload::Wanted(_) | Reload::Draining | Reload::Commands { .. }) => return false,
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
@@ -259,13 +229,7 @@ impl Watcher {
             // Another one would fail for the same reason.
             (run.reload, run.next_reload) = (None, None);
         }
-        if self.settings.proven.is_some() {
-            let name = &self.config.name;
-            let text =
-                format!("{name}: the options that it had before make its processes until a reload succeeds");
-            cx.log(Level::Warning, text);
-            cx.act(Action::Changed(self.id));
-        }
+        self.fall_back(reason, cx);
         cx.outcome.reload_failure = Some(reason.to_owned());
         self.history.note(cx.now, What::NotReloaded(reason.into()));
     }

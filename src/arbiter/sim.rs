@@ -5,6 +5,7 @@
 
 mod dependencies;
 mod exit_policy;
+mod generations;
 mod lives;
 mod model;
 mod on_demand;

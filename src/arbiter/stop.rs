@@ -283,6 +283,9 @@ impl Watcher {
             return Next::Nobody;
         }
         let asked = process.fate() != Fate::Left && process.ailment().is_none();
+        if let Some(exit) = process.exit().filter(|_| self.stays_for_now(process) && self.goal == Goal::Up) {
+            return self.replace_old(process, exit, cx);
+        }
         let next = if asked { Next::AtOnce } else { self.decide_respawn(process, cx) };
         if self.is_up() && self.goal == Goal::Up { next } else { Next::Nobody }
     }

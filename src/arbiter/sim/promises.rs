@@ -264,6 +264,12 @@ impl World {
         if orders || self.arbiter.startup.is_some() {
             self.promises.bad.clear();
         }
+        if orders {
+            // Options by which nothing works are not gone back to.
+            let works =
+                |watcher: &Watcher| watcher.processes().any(|process| process.runs() && process.is_ready());
+            self.promises.good.retain(|id, _| self.arbiter.watcher(*id).is_some_and(works));
+        }
         let Event::Order { ticket, order, .. } = event else { return };
         if let Order { what: Task::Reload { name: Some(name), graceful: true, .. }, waiting: true } = order {
             self.promises.reloads.insert(*ticket, name.clone());

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_830),
+    ("arbiter", 4_960),
     ("cli", 3_230),
     ("config", 5_280),
     ("control", 2_580),
@@ -15,7 +15,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("parts", 8_100),
     ("reactor", 1_300),
     ("sys", 2_450),
-    ("views", 1_030),
+    ("views", 1_050),
     // The files beside the folders.
     ("", 315),
 ];

@@ -9,14 +9,14 @@ use crate::config::{expand, words};
 
 /// Programs that run a script: their names without the number of a version; the letters of options that have a value;
 /// of those that say what is run otherwise; and long options that have a value.
-const INTERPRETERS: &[(&str, &str, &str, &str)] = &[
-    ("ash bash dash ksh sh zsh", "oO", "cs", "--rcfile --init-file"),
-    ("lua", "el", "", ""),
-    ("node", "rC", "ep", "--require --import --loader --env-file --conditions"),
-    ("perl", "I", "eE", ""),
-    ("php", "cdtz", "rSBREmia", ""),
-    ("python", "WX", "cm", "--check-hash-based-pycs"),
-    ("ruby", "CIr", "eS", ""),
+const INTERPRETERS: &[(&[&str], &str, &str, &str)] = &[
+    (&["ash", "bash", "dash", "ksh", "sh", "zsh"], "oO", "cs", "--rcfile --init-file"),
+    (&["lua"], "el", "", ""),
+    (&["node"], "rC", "ep", "--require --import --loader --env-file --conditions"),
+    (&["perl"], "I", "eE", ""),
+    (&["php"], "cdtz", "rSBREmia", ""),
+    (&["python"], "WX", "cm", "--check-hash-based-pycs"),
+    (&["ruby"], "CIr", "eS", ""),
 ];
 
 /// What circus is surrounded by.
@@ -108,11 +108,13 @@ pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Progra
 /// name of an interpreter. It decides what runs as much as a program does.
 pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
     let options = &watcher.options;
-    let own = format!("{} {}", options.cmd, options.args);
-    let own = Some((watcher::cmd, own)).filter(|_| !options.shell && options.executable.is_none());
-    let commands = watcher.commands().map(|(hook, command)| (hook.name(), command.to_string()));
+    let own = (!options.shell && options.executable.is_none()).then_some((watcher::cmd, &*options.cmd));
+    let commands = watcher.commands().map(|(hook, command)| (hook.name(), command));
     let found = own.into_iter().chain(commands).filter_map(|(key, command)| {
-        let words = words::split(&command).ok()?;
+        let mut words = words::split(command).ok()?;
+        if key == watcher::cmd {
+            words.extend(words::split(&options.args).ok()?);
+        }
         let name = script(&words)?;
         // node finds what has one of these ends, too.
         let ends: &[&str] = if interpreter(words.first()?) == "node" { &["", ".js", ".json"] } else { &[""] };
@@ -127,8 +129,7 @@ pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
 fn script(words: &[String]) -> Option<String> {
     let (program, rest) = words.split_first()?;
     let name = interpreter(program);
-    let (_, valued, others, long) =
-        INTERPRETERS.iter().find(|(names, ..)| names.split(' ').any(|one| one == name))?;
+    let (_, valued, others, long) = INTERPRETERS.iter().find(|(names, ..)| names.contains(&name))?;
     let mut rest = rest.iter();
     while let Some(word) = rest.next() {
         match word.strip_prefix('-') {

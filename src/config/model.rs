@@ -43,7 +43,7 @@ pub struct Origins {
     /// Where the section begins.
     pub section: Option<Origin>,
     /// Where each key stands.
-    pub keys: Sorted<String, Origin>,
+    pub keys: Sorted<Rc<str>, Origin>,
 }
 
 impl Empty for Origins {

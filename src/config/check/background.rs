@@ -17,42 +17,38 @@ use When::{With, Without};
 
 /// Programs by name, when they go into the background, and what keeps them from it. Words that belong together stand
 /// between commas. What follows a name that ends with `*` is a version.
-const PROGRAMS: &[(&[&str], When, &str)] = &[
-    (
-        &["apache2", "httpd"],
-        Without("FOREGROUND,-DFOREGROUND,-DNO_DETACH,NO_DETACH,-X,-f"),
-        "add `-D FOREGROUND`",
-    ),
-    (&["apachectl", "apache2ctl"], Without("FOREGROUND,-DFOREGROUND"), "run `apachectl -D FOREGROUND`"),
-    (&["caddy"], With("start"), "run `caddy run`"),
-    (&["celery"], With("multi,--detach,-D"), "run `celery -A APP worker`"),
-    (&["cron", "crond"], Without("-f,-n,-d"), "add `-f` (`-n` where it is cronie)"),
-    (&["dnsmasq"], Without("-k,-d,--keep-in-foreground,--no-daemon"), "add `-k`"),
-    (&["gunicorn"], With("-D,--daemon"), "leave that out"),
-    (&["haproxy"], With("-D"), "leave that out, or take `-W`"),
-    (&["lighttpd"], Without("-D,-t"), "add `-D`"),
-    (&["memcached"], With("-d,--daemon"), "leave that out"),
-    (&["mongod", "mongos"], With("--fork"), "leave that out"),
-    (&["mysqld", "mariadbd"], With("--daemonize"), "leave that out"),
-    (&["nginx"], Without("daemon off,-c,-p,-s,-t,-T,-v,-V,-h"), "add `-g 'daemon off;'`"),
-    (&["pg_ctl"], With("start,restart"), "run `postgres -D DIRECTORY`"),
-    (&["pg_ctlcluster"], Without("--foreground"), "add `--foreground`"),
-    (&["pgbouncer"], With("-d,--daemon"), "leave that out"),
-    (&["php-fpm*"], Without("-F,--nodaemonize,-t,-i,-v,-y,--fpm-config"), "add `-F`"),
-    (&["pm2"], With("start"), "run `pm2-runtime`, or the program itself"),
-    (&["postfix"], With("start"), "run `postfix start-fg`"),
-    (&["rabbitmq-server"], With("-detached"), "leave that out"),
-    (&["redis-server", "valkey-server"], With("--daemonize yes"), "set `--daemonize no`"),
-    (&["rsyslogd"], Without("-n"), "add `-n`"),
-    (&["service", "systemctl"], With("start,restart"), "run the program itself"),
-    (&["sshd"], Without("-D,-d,-i,-t,-T"), "add `-D`"),
-    (&["supervisord"], Without("-n,--nodaemon,-c,--configuration"), "add `-n`"),
-    (&["uwsgi"], With("-d,--daemonize,--daemonize2"), "leave that out"),
-    (&["varnishd"], Without("-F,-d,-C"), "add `-F`"),
+const PROGRAMS: &[(&str, When, &str)] = &[
+    ("apache2 httpd", Without("FOREGROUND,-DFOREGROUND,-DNO_DETACH,NO_DETACH,-X,-f"), "add `-D FOREGROUND`"),
+    ("apachectl apache2ctl", Without("FOREGROUND,-DFOREGROUND"), "run `apachectl -D FOREGROUND`"),
+    ("caddy", With("start"), "run `caddy run`"),
+    ("celery", With("multi,--detach,-D"), "run `celery -A APP worker`"),
+    ("cron crond", Without("-f,-n,-d"), "add `-f` (`-n` where it is cronie)"),
+    ("dnsmasq", Without("-k,-d,--keep-in-foreground,--no-daemon"), "add `-k`"),
+    ("gunicorn", With("-D,--daemon"), "leave that out"),
+    ("haproxy", With("-D"), "leave that out, or take `-W`"),
+    ("lighttpd", Without("-D,-t"), "add `-D`"),
+    ("memcached", With("-d,--daemon"), "leave that out"),
+    ("mongod mongos", With("--fork"), "leave that out"),
+    ("mysqld mariadbd", With("--daemonize"), "leave that out"),
+    ("nginx", Without("daemon off,-c,-p,-s,-t,-T,-v,-V,-h"), "add `-g 'daemon off;'`"),
+    ("pg_ctl", With("start,restart"), "run `postgres -D DIRECTORY`"),
+    ("pg_ctlcluster", Without("--foreground"), "add `--foreground`"),
+    ("pgbouncer", With("-d,--daemon"), "leave that out"),
+    ("php-fpm*", Without("-F,--nodaemonize,-t,-i,-v,-y,--fpm-config"), "add `-F`"),
+    ("pm2", With("start"), "run `pm2-runtime`, or the program itself"),
+    ("postfix", With("start"), "run `postfix start-fg`"),
+    ("rabbitmq-server", With("-detached"), "leave that out"),
+    ("redis-server valkey-server", With("--daemonize yes"), "set `--daemonize no`"),
+    ("rsyslogd", Without("-n"), "add `-n`"),
+    ("service systemctl", With("start,restart"), "run the program itself"),
+    ("sshd", Without("-D,-d,-i,-t,-T"), "add `-D`"),
+    ("supervisord", Without("-n,--nodaemon,-c,--configuration"), "add `-n`"),
+    ("uwsgi", With("-d,--daemonize,--daemonize2"), "leave that out"),
+    ("varnishd", Without("-F,-d,-C"), "add `-F`"),
 ];
 
 /// Programs that run the one whose name follows.
-const WRAPPERS: &[&str] = &["env", "exec", "ionice", "nice", "nohup", "stdbuf", "sudo", "time"];
+const WRAPPERS: &str = "env exec ionice nice nohup stdbuf sudo time";
 
 impl Checker {
     /// Whether the program of a watcher leaves circus with the end of a process that only started others.
@@ -101,7 +97,7 @@ const TAKEN_FOR_ITS_END: &str = "circus takes that for its end and starts it aga
 
 fn problem(words: &[String]) -> Option<String> {
     let (at, name) = program(words)?;
-    let (_, when, instead) = PROGRAMS.iter().find(|(names, ..)| names.iter().any(|one| is(name, one)))?;
+    let (_, when, instead) = PROGRAMS.iter().find(|(names, ..)| words::is_one(names, |one| is(name, one)))?;
     let rest = words.get(at + 1..)?;
     // A long option and its value may be one word.
     let line = format!(" {} ", rest.join(" ").replace('=', " "));
@@ -135,7 +131,7 @@ fn program(words: &[String]) -> Option<(usize, &str)> {
             !(word.starts_with('-')
                 || word.contains('=')
                 || word.bytes().all(|b| b.is_ascii_digit())
-                || WRAPPERS.contains(&name_of(word)))
+                || words::is_one(WRAPPERS, |one| one == name_of(word).as_bytes()))
         })
     })?;
     Some((at, name_of(words.get(at)?)))
@@ -146,10 +142,12 @@ fn name_of(word: &str) -> &str {
     word.rfind('/').and_then(|at| word.get(at + 1..)).unwrap_or(word)
 }
 
-fn is(name: &str, known: &str) -> bool {
-    let is_version = |rest: &str| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let is_one = || name.strip_prefix(known.strip_suffix('*')?).filter(|rest| is_version(rest));
-    name == known || known.ends_with('*') && is_one().is_some()
+fn is(name: &str, known: &[u8]) -> bool {
+    let is_version = |rest: &[u8]| rest.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+    match known.strip_suffix(b"*") {
+        Some(known) => name.as_bytes().strip_prefix(known).is_some_and(is_version),
+        None => name.as_bytes() == known,
+    }
 }
 
 /// Whether a word has several options of one letter, and this is one of them.

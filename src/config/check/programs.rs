@@ -9,14 +9,14 @@ use crate::config::{expand, words};
 
 /// Programs that run a script: their names without the number of a version; the letters of options that have a value;
 /// of those that say what is run otherwise; and long options that have a value.
-const INTERPRETERS: &[(&[&str], &str, &str, &str)] = &[
-    (&["ash", "bash", "dash", "ksh", "sh", "zsh"], "oO", "cs", "--rcfile --init-file"),
-    (&["lua"], "el", "", ""),
-    (&["node"], "rC", "ep", "--require --import --loader --env-file --conditions"),
-    (&["perl"], "I", "eE", ""),
-    (&["php"], "cdtz", "rSBREmia", ""),
-    (&["python"], "WX", "cm", "--check-hash-based-pycs"),
-    (&["ruby"], "CIr", "eS", ""),
+const INTERPRETERS: &[(&str, &str, &str, &str)] = &[
+    ("ash bash dash ksh sh zsh", "oO", "cs", "--rcfile --init-file"),
+    ("lua", "el", "", ""),
+    ("node", "rC", "ep", "--require --import --loader --env-file --conditions"),
+    ("perl", "I", "eE", ""),
+    ("php", "cdtz", "rSBREmia", ""),
+    ("python", "WX", "cm", "--check-hash-based-pycs"),
+    ("ruby", "CIr", "eS", ""),
 ];
 
 /// What circus is surrounded by.
@@ -129,7 +129,8 @@ pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
 fn script(words: &[String]) -> Option<String> {
     let (program, rest) = words.split_first()?;
     let name = interpreter(program);
-    let (_, valued, others, long) = INTERPRETERS.iter().find(|(names, ..)| names.contains(&name))?;
+    let (_, valued, others, long) =
+        INTERPRETERS.iter().find(|(names, ..)| words::is_one(names, |one| one == name.as_bytes()))?;
     let mut rest = rest.iter();
     while let Some(word) = rest.next() {
         match word.strip_prefix('-') {

@@ -100,7 +100,7 @@ impl<'a> Values<'a> {
     pub fn all<S: Default>(&mut self, (place, rows): Table<S>, section: &Section, kept: (&mut S, &mut Rest)) {
         let (options, free) = kept;
         for (key, entry) in section.entries.iter() {
-            if key == families::NAME && place != Place::Circus {
+            if &**key == families::NAME && place != Place::Circus {
                 let message = "`name` has no effect here: the name is that of the section";
                 self.warn(&entry.origin, message.into());
             } else if !self.take(rows, (options, free), key, entry) {

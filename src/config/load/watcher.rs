@@ -63,7 +63,7 @@ pub fn origins(section: &Section) -> Origins {
 }
 
 fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    match entry.key.as_str() {
+    match &*entry.key {
         families::NAME => {}
         families::ENV => {
             values.warn(&entry.origin, "`env` has no effect here; write a section [env:NAME]".into());
@@ -122,7 +122,7 @@ fn member(
         Refused::Unknown => (Severity::Error, format!("{shown} is no option")),
     };
     values.find(severity, &entry.origin, why);
-    watcher.free.insert(entry.key.clone(), text);
+    watcher.free.insert(entry.key.to_string(), text);
 }
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.

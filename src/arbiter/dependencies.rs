@@ -215,7 +215,9 @@ impl Arbiter {
     #[inline(never)]
     pub(super) fn look_around(&mut self, id: WatcherId) {
         let found = self.dependency_of(id);
-        if let Some(watcher) = self.watchers.get_mut(&id) {
+        if let Some(watcher) = self.watchers.get_mut(&id)
+            && watcher.prerequisites.dependency != found
+        {
             watcher.prerequisites.dependency = found;
         }
     }

@@ -91,7 +91,7 @@ impl Watcher {
             |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
         let death = self.run().death;
         let well = death.is_none_or(|death| succeeded(death.exit, &self.config.options));
-        self.why_down = Some(WhyDown::Ended { well });
+        self.why_down = Some(Box::new(WhyDown::Ended { well }));
         cx.outcome.over = Some((death.map_or("its processes have ended".into(), words), death));
         cx.outcome.because = Some(Cause::Ended);
     }

@@ -17,7 +17,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("sys", 2_450),
     ("views", 1_055),
     // The files beside the folders.
-    ("", 275),
+    ("", 315),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

@@ -24,24 +24,18 @@ impl Coverage {
         counters().fill(0);
     }
 
-    /// The places that were passed since [`begin`](Coverage::begin).
+    /// The places that were passed since [`begin`](Coverage::begin), in order.
     pub fn passed(&self) -> Vec<usize> {
-        let passed = counters().iter().enumerate().filter(|(_, counter)| **counter != 0);
-        passed.map(|(place, _)| place).collect()
+        passed().map(|(place, _)| place).collect()
     }
 
     /// Whether what ran since [`begin`](Coverage::begin) has come to a place, or so often to it as never before.
     pub fn is_new(&mut self) -> bool {
         let mut new = false;
-        for (counters, seen) in counters().chunks(AT_ONCE).zip(self.seen.chunks_mut(AT_ONCE)) {
-            if *counters == NONE[..counters.len()] {
-                continue;
-            }
-            for (counter, seen) in counters.iter().zip(seen).filter(|(counter, _)| **counter != 0) {
-                let magnitude = 1 << counter.ilog2().min(7);
-                new |= *seen & magnitude == 0;
-                *seen |= magnitude;
-            }
+        for (place, count) in passed() {
+            let magnitude = 1 << count.ilog2().min(7);
+            new |= self.seen[place] & magnitude == 0;
+            self.seen[place] |= magnitude;
         }
         new
     }
@@ -50,6 +44,13 @@ impl Coverage {
     pub fn extent(&self) -> (usize, usize) {
         (self.seen.len(), self.seen.iter().filter(|seen| **seen != 0).count())
     }
+}
+
+/// The places that were passed, and how often.
+fn passed() -> impl Iterator<Item = (usize, u64)> {
+    let pieces = counters().chunks(AT_ONCE).enumerate().filter(|(_, piece)| **piece != NONE[..piece.len()]);
+    let counts = pieces.flat_map(|(n, piece)| (n * AT_ONCE..).zip(piece.iter().copied()));
+    counts.filter(|(_, count)| *count != 0)
 }
 
 #[cfg(coverage)]

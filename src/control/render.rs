@@ -50,6 +50,19 @@ pub fn status(_: &Map, reply: &Json) -> String {
     }
 }
 
+/// What would change, a line for each watcher; of an order that was carried out `ok`.
+#[cfg(feature = "reloadconfig")]
+pub fn plan(asked: &Map, reply: &Json) -> String {
+    let Some(plan) = reply.get("plan") else { return ok(asked, reply) };
+    let changes = items(plan).filter(|planned| super::word(planned, "step") != "keep");
+    let text = lines(changes.map(|planned| {
+        let keys: Vec<String> = items(at(planned, "keys")).map(python::str).collect();
+        let keys = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(" ")) };
+        format!("{}: {}{keys}", super::word(planned, "name"), super::word(planned, "step"))
+    }));
+    if text.is_empty() { "nothing would change".into() } else { text }
+}
+
 pub fn options(_: &Map, reply: &Json) -> String {
     lines(members(at(reply, "options")).map(|(key, value)| option(key, value)))
 }

@@ -75,7 +75,7 @@ _circus_options() {
     ctl-) _circus_words --endpoint --token-file --timeout --no-wait --watch --json --prettify --ssh --ssh_keyfile --help --version ;;
     check-*) _circus_words --json --offline --help ;;
     init-*) _circus_words --systemd --container --help ;;
-    top-*) _circus_words --endpoint --once --sort --filter --help --version ;;
+    top-*) _circus_words --endpoint --once --json --sort --filter --help --version ;;
     run-*) _circus_words --grace --group --remap --no-sweep --help ;;
     -*) _circus_words --log-level --log-output --logger-config --pidfile --daemon --check --help --version ;;
     esac

@@ -102,6 +102,7 @@ complete -c circus -n "__circus_at init '*'" -l container -d 'for circus as the 
 complete -c circus -n "__circus_at init '*'" -l help -d 'print this help'
 complete -c circus -n "__circus_at top '*'" -l endpoint -r -F -d 'where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT'
 complete -c circus -n "__circus_at top '*'" -l once -d 'print everything once and end'
+complete -c circus -n "__circus_at top '*'" -l json -d 'the same as JSON'
 complete -c circus -n "__circus_at top '*'" -l sort -x -d 'name, state, uptime, restarts, cpu or memory'
 complete -c circus -n "__circus_at top '*'" -l filter -x -d 'only watchers with this in their names'
 complete -c circus -n "__circus_at top '*'" -l help -d 'show this help'

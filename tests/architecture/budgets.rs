@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_755),
-    ("cli", 3_230),
+    ("cli", 3_460),
     ("config", 5_230),
     ("control", 2_580),
     ("host", 4_150),

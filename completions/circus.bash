@@ -84,11 +84,11 @@ _circus_options() {
 # The word behind a command.
 _circus_behind() {
     case "$command $place" in
-    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list '* | 'logs 1' | 'numprocesses '* | 'options '* | 'reload '* | 'restart '* | 'rm '* | 'set 0' | 'signal 0' | 'start '* | 'stats 0' | 'status '* | 'stop '* | 'tail '* | 'why '*) _circus_watchers ;;
+    'decr '* | 'get 0' | 'incr '* | 'kill '* | 'list '* | 'logs 1' | 'logs 2' | 'logs 3' | 'logs 4' | 'logs 5' | 'logs 6' | 'logs 7' | 'logs 8' | 'logs 9' | 'numprocesses '* | 'options '* | 'reload '* | 'restart '* | 'rm '* | 'set 0' | 'signal 0' | 'start '* | 'stats '* | 'status '* | 'stop '* | 'tail '* | 'why '*) _circus_watchers ;;
     'get 1' | 'get 2' | 'get 3' | 'get 4' | 'get 5' | 'get 6' | 'get 7' | 'get 8' | 'get 9') _circus_words $_circus_keys ;;
     'set 1' | 'set 3' | 'set 5' | 'set 7' | 'set 9') _circus_words $_circus_settable ;;
     'set 2' | 'set 4' | 'set 6' | 'set 8') _circus_value ;;
-    'signal 1' | 'signal 2') _circus_words $_circus_signals ;;
+    'signal 1' | 'signal 2' | 'signal 3' | 'signal 4' | 'signal 5' | 'signal 6' | 'signal 7' | 'signal 8' | 'signal 9') _circus_words $_circus_signals ;;
     'logs 0') _circus_words rotate reopen ;;
     esac
 }

@@ -92,6 +92,10 @@ impl Command {
     pub fn word(&self, place: usize) -> &'static str {
         let words: Vec<&str> = self.usage_words().collect();
         let last = words.len().saturating_sub(1);
+        if words.iter().position(|word| word.contains("NAME...")).is_some_and(|names| place > names) {
+            // Another name, unless there is a word that has to follow the names.
+            return words.last().filter(|last| !last.ends_with(['.', ']'])).unwrap_or(&"NAME");
+        }
         let again = words.last().is_some_and(|word| word.contains("..."));
         let place = if again && place > last {
             let first = words.iter().rposition(|word| word.starts_with('[')).unwrap_or(last);
@@ -154,11 +158,14 @@ pub fn lack(name: &str) -> Option<String> {
 }
 
 const NAME: Arg = Arg::word("name", Kind::Text, "NAME");
-const ANY_NAME: Arg = Arg::word("name", Kind::Text, "[NAME]");
 /// `circus ctl` makes a request of each name.
 const NAMES: Arg = Arg::word("name", Kind::Text, if cfg!(feature = "details") { "NAME..." } else { "NAME" });
 const ANY_NAMES: Arg =
     Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME...]" } else { "[NAME]" });
+/// The first of the optional words `[NAME... [PID]]`.
+#[cfg(feature = "stats")]
+const NAMES_AND: Arg =
+    Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME..." } else { "[NAME" });
 const PID: Arg = Arg::word("pid", Kind::Number, "[PID]");
 const NB: Arg = Arg::word("nb", Kind::Number, "[NB]");
 const WAITING: Arg = Arg::flag("waiting", "answer when the work is done");
@@ -186,7 +193,7 @@ pub static COMMANDS: &[Command] = &[
         "The words of CMD are joined by blanks; they may begin with dashes. Options that are not \
          given have their defaults. The watcher is gone when circus ends.",
     ),
-    row("decr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
+    row("decr", Operate, &[NAMES, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
         "run NB fewer processes (default: 1)",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
@@ -208,7 +215,7 @@ pub static COMMANDS: &[Command] = &[
             "show the options of circus itself",
             "They are endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
         ),
-    row("incr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
+    row("incr", Operate, &[NAMES, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
         "run NB more processes (default: 1)",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
     ),
@@ -216,7 +223,7 @@ pub static COMMANDS: &[Command] = &[
         "kill",
         Operate,
         &[
-            NAME,
+            NAMES,
             PID,
             Arg::option("signum", Kind::Text, "SIGNAL", "instead of stop_signal, by name or number"),
             Arg::option("graceful_timeout", Kind::Text, "SECONDS", "instead of that of the watcher"),
@@ -225,9 +232,9 @@ pub static COMMANDS: &[Command] = &[
         requests::kill,
     )
     .help(
-        "stop processes of a watcher; they are replaced",
-        "The process, or each one, gets the signal, and SIGKILL when it is still there after the \
-         timeout.",
+        "stop processes of watchers; they are replaced",
+        "The process, or each one, gets the signal, and SIGKILL if it is still there after the \
+         timeout. PID goes with a single NAME.",
     ),
     row("list", Look, &[ANY_NAMES], |args| Ok(Question::List(args.get("name", text)?).into()))
         .shows(render::list)
@@ -240,11 +247,11 @@ pub static COMMANDS: &[Command] = &[
     row("listsockets", Look, &[], |_| Ok(Question::Listsockets.into()))
         .shows(render::listsockets)
         .help("list the sockets", "One line a socket: its descriptor, its name, and where it is bound."),
-    row("logs", Owner, &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAME], requests::logs)
+    row("logs", Owner, &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAMES], requests::logs)
         .shows(render::logs)
         .help(
             "rotate or reopen the files that output goes to",
-            "Those of one watcher, or all; one that others write to as well is rotated for all. rotate \
+            "Those of the named watchers, or all; one that others write to as well is rotated for all. rotate \
              needs backup_count and leaves empty files alone. reopen is for whoever has moved a file \
              away, as SIGUSR1 is; without NAME the log of circus is opened anew too. The files are \
              printed.",
@@ -333,7 +340,7 @@ pub static COMMANDS: &[Command] = &[
         "signal",
         Operate,
         &[
-            NAME,
+            NAMES,
             PID,
             Arg::word("signum", Kind::Text, "SIGNAL"),
             Arg::flag("children", "to the children of the process instead"),
@@ -342,9 +349,9 @@ pub static COMMANDS: &[Command] = &[
         requests::signal,
     )
     .help(
-        "send a signal to processes of a watcher",
-        "To one process, or to all of the watcher. SIGNAL is a name, with or without SIG, or a \
-         number.",
+        "send a signal to processes of watchers",
+        "To one process, for which PID goes with a single NAME, or to all of the watchers. SIGNAL is a \
+         name, with or without SIG, or a number.",
     ),
     row("start", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
         Ok(Task::Start(requests::select(args)?).into())
@@ -355,7 +362,7 @@ pub static COMMANDS: &[Command] = &[
         "stats",
         Look,
         &[
-            Arg::word("name", Kind::Text, "[NAME"),
+            NAMES_AND,
             Arg::word("process", Kind::Number, "[PID]]"),
             Arg::flag("extended", "with what the hook extended_stats adds; --json shows it"),
         ],

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 4_755),
-    ("cli", 3_460),
+    ("cli", 3_480),
     ("config", 5_230),
-    ("control", 2_580),
+    ("control", 2_600),
     ("host", 4_150),
     ("parts", 8_100),
     ("reactor", 1_300),

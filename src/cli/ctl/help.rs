@@ -98,7 +98,7 @@ mod tests {
         }
         let kill = find("kill").map(usage);
         let expected =
-            "usage: circusctl kill [--signum SIGNAL] [--graceful_timeout SECONDS] [--waiting] NAME [PID]";
+            "usage: circusctl kill [--signum SIGNAL] [--graceful_timeout SECONDS] [--waiting] NAME... [PID]";
         assert_eq!(kill.as_deref(), Some(expected));
     }
 }

@@ -441,8 +441,10 @@ fn a_usage_says_what_stands_where() {
         ("set", &["NAME", "KEY", "VALUE", "KEY", "VALUE", "KEY"][..]),
         ("get", &["NAME", "KEY", "KEY"]),
         ("listen", &["TOPIC", "TOPIC"]),
-        ("stats", &["NAME", "PID", ""]),
-        ("signal", &["NAME", "PID", "SIGNAL", ""]),
+        ("stats", &["NAME", "NAME", "NAME"]),
+        ("kill", &["NAME", "NAME", "NAME"]),
+        ("signal", &["NAME", "SIGNAL", "SIGNAL"]),
+        ("logs", &["rotate|reopen", "NAME", "NAME"]),
         ("quit", &[""]),
     ] {
         let command = find(name).unwrap();

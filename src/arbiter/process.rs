@@ -105,8 +105,8 @@ pub struct Process {
     pub chain: Chain,
     /// When it is too old, or too large.
     pub expires: Option<Time>,
-    /// It has too much memory.
-    pub(super) too_large: bool,
+    /// It has too much memory, since it was so many seconds old.
+    pub(super) too_large: Option<f64>,
     /// The kernel has probably ended it for want of memory.
     pub oom: bool,
     /// It has ended before it became its program.
@@ -151,6 +151,11 @@ impl Process {
     /// Whether it runs and was not asked to end.
     pub fn runs(&self) -> bool {
         self.end.is_none() && self.fate == Fate::Left
+    }
+
+    /// What it leaves behind in its slot if it had too much memory soon after its start.
+    pub(super) fn after_growth(&self) -> Option<Chain> {
+        self.chain.after_growth(self.too_large?)
     }
 
     pub(super) fn holds_slot(&self) -> bool {

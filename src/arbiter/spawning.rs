@@ -212,6 +212,9 @@ impl Watcher {
         if being_replaced {
             return Next::AtOnce;
         }
+        if let Some(chain) = process.after_growth() {
+            return self.later(chain, cx);
+        }
         let Some(exit) = process.exit() else { return Next::Nobody };
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
@@ -230,11 +233,16 @@ impl Watcher {
                 // The next ones would fare no better: the old processes that are left stay.
                 self.reload_cannot_go_on("a new process ended at once", cx);
             }
-            let at = cx.now.plus(backoff.delay(chain, &mut cx.random));
-            Next::Later(Retry { at, chain })
+            self.later(chain, cx)
         } else {
             Next::AtOnce
         }
+    }
+
+    /// The slot is filled after a pause.
+    pub(super) fn later(&self, chain: Chain, cx: &mut Cx) -> Next {
+        let delay = Backoff::of(&self.config).delay(chain, &mut cx.random);
+        Next::Later(Retry { at: cx.now.plus(delay), chain })
     }
 
     /// Whether a process that has lived for so many seconds counts as a start that failed: a plugin in Python that ends

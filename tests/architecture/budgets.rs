@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_755),
+    ("arbiter", 4_780),
     ("cli", 3_480),
     ("config", 5_230),
     ("control", 2_600),

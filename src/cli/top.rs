@@ -28,14 +28,14 @@ const MOMENT: Duration = Duration::from_millis(500);
 const HELP: &str = "\
 usage: circus top [OPTIONS]
 
-Shows the watchers of a running circus, their processes and sockets. Without a terminal it prints them once.
+Shows the watchers, processes and sockets of a running circus; without a terminal, prints them once.
 
 Options:
         --endpoint E    where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT
-        --once          print everything once and end
-        --json          the same as JSON
+        --once          print everything once and exit
+        --json          the same, as JSON
         --sort KEY      name, state, uptime, restarts, cpu or memory
-        --filter TEXT   only watchers with this in their names
+        --filter TEXT   only watchers with TEXT in their names
     -h, --help          show this help
     -V, --version       show the version
 ";

@@ -13,16 +13,16 @@ use std::time::Duration;
 /// The options that stand before the command.
 pub static OPTIONS: &[Flag] = &[
     flag("endpoint", Some("E"), "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT"),
-    flag("token-file", Some("FILE"), "the token that a port wants (or the variable CIRCUS_TOKEN_FILE)"),
-    flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
-    flag("no-wait", None, "at a terminal: answer start, stop, restart and reload before they are done"),
+    flag("token-file", Some("FILE"), "the token file for a TCP port (or the variable CIRCUS_TOKEN_FILE)"),
+    flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: forever)"),
+    flag("no-wait", None, "at a terminal: do not wait until start, stop, restart or reload is done"),
     #[cfg(all(feature = "history", feature = "stats"))]
-    flag("watch", None, "at a terminal: show status again every second"),
+    flag("watch", None, "at a terminal: repeat status every second"),
     flag("json", None, "print the answer as JSON"),
-    flag("prettify", None, "with --json: over several lines, sorted"),
+    flag("prettify", None, "with --json: indented and sorted"),
     flag("ssh", Some("USER@HOST[:PORT]"), "run circus ctl on that host"),
     flag("ssh_keyfile", Some("FILE"), "with --ssh: the key to use"),
-    flag("help", None, "print this, or the help of a command"),
+    flag("help", None, "print this help, or that of a command"),
     flag("version", None, "print the version"),
 ];
 

@@ -171,10 +171,11 @@ fn wrong_command_lines_never_reach_a_daemon() {
     assert_eq!(stderr, "Invalid number of arguments\nusage: circusctl rm [--nostop] [--waiting] NAME...\n");
     assert_eq!(run(&["set", "web", "zz", "1"]), (1, String::new(), "unknown key 'zz'\n".into()));
     for (args, what) in [
-        (&["incr", "web", "x"][..], "NB: 'x'"),
+        (&["incr", "web", "2x"][..], "NB: '2x'"),
         (&["kill", "web", "1.5"], "PID: '1.5'"),
-        (&["signal", "web", "x", "HUP"], "PID: 'x'"),
-        (&["stats", "web", "x"], "PID: 'x'"),
+        (&["signal", "web", "1x", "HUP"], "PID: '1x'"),
+        (&["incr", "web", "api", "2x"], "NB: '2x'"),
+        (&["stats", "web", "1x"], "PID: '1x'"),
     ] {
         assert_eq!(run(args), (1, String::new(), format!("{what} is not a whole number\n")));
     }

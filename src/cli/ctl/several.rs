@@ -29,8 +29,9 @@ const AT_A_TIME: usize = 200;
 #[cfg(feature = "tail")]
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// The words that name watchers, and where the first of them stands. A number behind several names is what the usage
-/// has there, a PID or a count. The name behind `add` is that of a watcher which does not exist yet.
+/// The words that name watchers, and where the first of them stands. A word behind a name that begins with a digit is
+/// what the usage has there, a PID or a count: one mistyped must not become a name, and leave all processes to the
+/// command. The name behind `add` is that of a watcher which does not exist yet.
 fn named(invocation: &Invocation) -> (usize, &[String]) {
     let (words, usage) = (&invocation.args.words, invocation.command.usage());
     let usage: Vec<&str> = usage.split(' ').filter(|_| invocation.command.name != "add").collect();
@@ -42,7 +43,9 @@ fn named(invocation: &Invocation) -> (usize, &[String]) {
         let needed = behind.iter().filter(|word| !word.contains(['[', ']'])).count();
         let end = words.len().saturating_sub(needed);
         let last = words.get(first + 1..end).and_then(<[String]>::last);
-        let is_number = behind.len() > needed && last.is_some_and(|last| last.parse::<i64>().is_ok());
+        let is_number = behind.len() > needed
+            && last
+                .is_some_and(|last| last.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()));
         end - usize::from(is_number)
     } else {
         first + 1

@@ -20,7 +20,7 @@ impl Exit {
     pub fn words(self) -> String {
         match self {
             Exit::Code(code) => format!("exited with code {code}"),
-            Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
+            Exit::Signal(number) => format!("was killed by {}", signals::name(number)),
         }
     }
 }

@@ -241,7 +241,7 @@ impl Watcher {
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
-        cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        cx.log(Level::Error, format!("{name}: reload abandoned, the old processes stay: {reason}"));
         if nothing_missing {
             let generation = self.spawns.generation;
             let new = self.processes.values().filter(|p| p.generation == generation);
@@ -261,8 +261,7 @@ impl Watcher {
         }
         if self.settings.proven.is_some() {
             let name = &self.config.name;
-            let text =
-                format!("{name}: the options that it had before make its processes until a reload succeeds");
+            let text = format!("{name}: its processes keep the previous options until a reload succeeds");
             cx.log(Level::Warning, text);
             cx.act(Action::Changed(self.id));
         }

@@ -231,7 +231,7 @@ impl Watcher {
         } else if let Some(chain) = process.chain.after_exit(cx.now.since(process.started), &backoff) {
             if matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
-                self.reload_cannot_go_on("a new process ended at once", cx);
+                self.reload_cannot_go_on("a new process exited at once", cx);
             }
             self.later(chain, cx)
         } else {

@@ -259,7 +259,7 @@ impl Watcher {
     fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, cx: &mut Cx) {
         let (how, lived) = (exit.words(), number::fixed(lived, 1));
         let level = if succeeded(exit, &self.config.options) { Level::Info } else { Level::Warning };
-        let why = if oom { ", probably because the memory was used up" } else { "" };
+        let why = if oom { ", probably because memory ran out" } else { "" };
         self.say_of(level, (pid, wid), &format!("{how} after {lived} s{why}"), cx);
     }
 

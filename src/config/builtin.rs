@@ -384,7 +384,7 @@ mod tests {
                 "`loop_rate = 0` is not a number of seconds greater than 0",
             ),
             (Builtin::FullStats, "sample_rate", "2", "`sample_rate = 2` is not a number from 0 to 1"),
-            (Builtin::FullStats, "host", "stats", "`host = stats` is no address"),
+            (Builtin::FullStats, "host", "stats", "`host = stats` is not an IP address"),
             (Builtin::FullStats, "port", "", "`port = ` is not a whole number"),
             (Builtin::WatchDog, "watchers_stop_signal", "X", "`watchers_stop_signal = X` is not a signal"),
             (Builtin::HttpObserver, "check_url", "https://localhost/", "`check_url = https://localhost/` is"),

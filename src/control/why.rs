@@ -357,8 +357,8 @@ Last lines of output:
             told(reply(true, true)),
             "a is stopped: it waits for a connection to one of its sockets (on_demand)."
         );
-        let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is no number", "since": null});
-        assert_eq!(told(broken), "a is stopped: `window = soon` is no number.");
+        let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is not a number", "since": null});
+        assert_eq!(told(broken), "a is stopped: `window = soon` is not a number.");
     }
 
     #[test]

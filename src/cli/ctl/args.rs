@@ -153,7 +153,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = number::seconds(text.trim()).filter(|seconds| (0.001..=1e9).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))
+        .ok_or_else(|| format!("argument --timeout: '{text}' is not a number of seconds above 0"))
 }
 
 /// A command that another build may have, or that has another name here.
@@ -231,9 +231,9 @@ mod tests {
             ("list --endpoint", "argument --endpoint: expected one argument"),
             ("--endpoint --json list", "argument --endpoint: expected one argument"),
             ("--json=1 list", "argument --json: ignored explicit argument '1'"),
-            ("--timeout x list", "argument --timeout: 'x' is no number of seconds above 0"),
-            ("--timeout 0 list", "argument --timeout: '0' is no number of seconds above 0"),
-            ("--timeout nan list", "argument --timeout: 'nan' is no number of seconds above 0"),
+            ("--timeout x list", "argument --timeout: 'x' is not a number of seconds above 0"),
+            ("--timeout 0 list", "argument --timeout: '0' is not a number of seconds above 0"),
+            ("--timeout nan list", "argument --timeout: 'nan' is not a number of seconds above 0"),
         ] {
             assert_eq!(line(text).unwrap_err(), fault, "{text}");
         }

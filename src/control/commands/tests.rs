@@ -351,7 +351,7 @@ fn options_of_the_wrong_type_are_refused() {
         (
             "prereload_fn",
             json!("x"),
-            "'prereload_fn' can't be set while circus runs; it stands in the configuration",
+            "'prereload_fn' can't be set while circus runs; change it in the configuration",
         ),
     ] {
         let properties = json!({"name": "w", "options": {key: value}});

@@ -57,7 +57,8 @@ impl Watcher {
         if self.hooks.hurried {
             return false;
         }
-        let config = if hook == Hook::Ready { self.making() } else { &self.config };
+        let asked = about.pid.filter(|_| hook == Hook::Ready);
+        let config = asked.map_or(&self.config, |pid| self.options_of(pid));
         let Some((_, lenient)) = config.program_of(hook) else { return false };
         cx.last_hook.0 += 1;
         let id = cx.last_hook;

@@ -11,7 +11,7 @@
 //!              └─ Watcher: from what is wanted to what is
 //!                   what it is doing, as data          run.rs, process.rs
 //!                   spawns, respawns                   watcher.rs, spawning.rs, respawn.rs
-//!                   reloads                            reload.rs
+//!                   reloads, and what makes them good   reload.rs, generations.rs
 //!                   asks, kills, waits                 stop.rs, remnants.rs
 //!                   clients that wait                  waiters.rs
 //!                   what an end means                  exit_policy.rs
@@ -45,6 +45,7 @@ mod agenda;
 mod context;
 mod event;
 pub mod exit_policy;
+mod generations;
 pub mod history;
 pub mod hooks;
 mod orders;
@@ -73,6 +74,8 @@ mod absent;
 mod calls;
 #[cfg(feature = "dependencies")]
 mod dependencies;
+#[cfg(feature = "deploy")]
+mod deploy;
 #[cfg(feature = "health")]
 mod health;
 #[cfg(feature = "on_demand")]
@@ -330,8 +333,11 @@ impl Arbiter {
         self.agenda.touch(id);
         // It may have got processes to start only now.
         self.bring_along(id);
-        let Outcome { done, over, because, .. } = std::mem::take(&mut self.cx.outcome);
+        let Outcome { done, over, because, has_other_options, .. } = std::mem::take(&mut self.cx.outcome);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        if has_other_options {
+            self.dependencies.have_changed(&watcher.config);
+        }
         let after = watcher.standing();
         watcher.history.compare(self.cx.now, before, after, because.as_ref().unwrap_or(&self.cx.cause));
         let status = watcher.status();

@@ -6,8 +6,9 @@
 
 use super::context::Cx;
 use super::orders::{STOPPING, Wait};
-use super::request::{Errno, Reply, Ticket};
+use super::request::{Errno, Planned, Reply, Ticket};
 use super::roster::streams;
+use super::time::Time;
 use super::waiters::{Await, Waiter};
 use super::watcher::{Goal, Watcher};
 use super::{Action, Arbiter, Level, Published, WatcherId};
@@ -18,18 +19,31 @@ use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// An order to read the files again; it comes back with what was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// Whose order it is.
     pub ticket: Ticket,
     /// Answer when everything is done.
     pub waiting: bool,
-    /// Stop everything and start it again, whether it has changed or not.
-    pub restart: bool,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What files are read for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    /// To apply what has changed.
+    Apply {
+        /// Stop everything and start it again, whether it has changed or not.
+        restart: bool,
+    },
+    /// For some watchers alone; all the rest stays as it is.
+    #[cfg(feature = "deploy")]
+    Look(super::request::Deploy),
 }
 
 /// What the files say now, as far as it is about watchers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewConfig {
     /// The watchers, whatever made them, each name once.
     pub watchers: Vec<WatcherConfig>,
@@ -37,6 +51,8 @@ pub struct NewConfig {
     pub warmup_delay: f64,
     /// Watchers whose processes would get something else from circus now, such as another socket.
     pub touched: Vec<WatcherId>,
+    /// What would change beside watchers, if that was asked.
+    pub beside: Vec<Planned>,
 }
 
 /// A watcher, and what is to come of it, which a client may wait for; `None`: its options hold from now on, no more.
@@ -49,7 +65,8 @@ impl Arbiter {
     /// Has the files read; with `restart` everything is started anew then. The answer comes with what is found.
     pub(super) fn read_again(&mut self, restart: bool, wait: Wait) -> Option<Reply> {
         let Wait { ticket, waiting, .. } = wait;
-        self.cx.act(Action::Read(Reading { ticket, waiting, restart }));
+        let purpose = Purpose::Apply { restart };
+        self.cx.act(Action::Read(Reading { ticket, waiting, purpose }));
         None
     }
 
@@ -60,11 +77,15 @@ impl Arbiter {
             Ok(_) if self.is_ending() => {
                 self.cx.reply(reading.ticket, Reply::error(Errno::Conflict, STOPPING));
             }
-            Ok(new) => self.reconfigure(reading, *new),
+            Ok(new) => match &reading.purpose {
+                Purpose::Apply { restart } => self.reconfigure(&reading, *restart, *new),
+                #[cfg(feature = "deploy")]
+                Purpose::Look(deploy) => self.have_looked(&reading, deploy, *new),
+            },
         }
     }
 
-    fn reconfigure(&mut self, reading: Reading, new: NewConfig) {
+    fn reconfigure(&mut self, reading: &Reading, restart: bool, new: NewConfig) {
         self.warmup_delay = new.warmup_delay;
         let mut steps: Vec<Step> = Vec::new();
         let ids: Vec<_> = new.watchers.iter().map(|config| self.find(&config.name).map(|w| w.id)).collect();
@@ -91,7 +112,7 @@ impl Arbiter {
                 Some(_) | None => {}
             }
         }
-        if reading.restart {
+        if restart {
             steps.retain(|(_, step)| *step == Some(Await::Removed));
             for id in self.by_priority().into_iter().rev() {
                 let autostart = self.watcher(id).is_some_and(|watcher| watcher.config.options.autostart);
@@ -104,7 +125,7 @@ impl Arbiter {
     }
 
     /// The watchers that a file once named and that are not among these.
-    fn not_in(&self, ids: &[Option<WatcherId>]) -> Vec<WatcherId> {
+    pub(super) fn not_in(&self, ids: &[Option<WatcherId>]) -> Vec<WatcherId> {
         let named: Sorted<WatcherId, ()> = ids.iter().flatten().map(|id| (*id, ())).collect();
         let of_file = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.settings.loaded.is_some());
         let mut gone = self.by_priority();
@@ -132,7 +153,10 @@ impl Arbiter {
             return None;
         }
         self.dependencies.have_changed(&watcher.config);
-        let (changes, step) = watcher.take_over(&old, new);
+        // What was rolled back is not what the next change of the file goes on from.
+        let is_behind = watcher.settings.behind.take().is_some();
+        let old = if is_behind { watcher.config.clone() } else { old };
+        let (changes, step) = watcher.take_over(&old, new, self.cx.now);
         self.dependencies.have_changed(&watcher.config);
         let name = &watcher.config.name;
         let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
@@ -143,8 +167,8 @@ impl Arbiter {
         Some((id, step))
     }
 
-    fn take_steps(&mut self, reading: Reading, steps: Vec<Step>) {
-        let Reading { ticket, waiting, .. } = reading;
+    fn take_steps(&mut self, reading: &Reading, steps: Vec<Step>) {
+        let Reading { ticket, waiting, .. } = *reading;
         let parts = steps.iter().filter(|(_, step)| step.is_some()).count();
         if waiting && parts > 0 {
             self.await_parts(ticket, parts);
@@ -175,7 +199,12 @@ impl Arbiter {
 
 impl Watcher {
     /// Takes over what its files say otherwise than before: which keys, and what is to be done.
-    fn take_over(&mut self, old: &Rc<WatcherConfig>, new: WatcherConfig) -> (Vec<Change>, Option<Await>) {
+    fn take_over(
+        &mut self,
+        old: &Rc<WatcherConfig>,
+        new: WatcherConfig,
+        now: Time,
+    ) -> (Vec<Change>, Option<Await>) {
         let new = Rc::new(new);
         let before = Rc::clone(&self.config);
         let nothing_was_set = Rc::ptr_eq(&self.config, old);
@@ -187,7 +216,7 @@ impl Watcher {
         let renew = has(Live::Reload) || has(Live::Fixed) || streams(&before) != streams(&self.config);
         let renew = renew || old.broken != new.broken;
         if renew {
-            self.keep_proven(before);
+            self.keep_proven(before, now);
         }
         let step = match self.goal {
             Goal::Up if renew => Some(Await::Reloaded),

@@ -1,27 +1,30 @@
 //! Replacing the processes of a watcher: all at once without a gap, or one after the other.
 //!
 //! A graceful reload spawns as many new processes as are wanted, back to back, and only then asks the old ones to
-//! end; when a new one cannot be executed, the old ones stay. A sequential one replaces process by process. So
-//! does the reload of a singleton, which must never run twice.
+//! end; when a new one fails, the old ones stay. A sequential one replaces process by process. So does the reload
+//! of a singleton, which must never run twice. What makes the new ones good is in generations.rs.
 
 use super::context::Cx;
 use super::history::{Restart, What};
+use super::process::Process;
+use super::request::Manner;
 use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
-use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP};
+use crate::sorted::sort_by;
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 /// A reload in progress.
 #[derive(Clone, Debug)]
 pub(super) enum Reload {
     /// Asked for; it begins when the watcher is active.
-    Wanted { sequential: bool },
-    /// New processes are being spawned; so many are left.
+    Wanted(Manner),
+    /// New processes are being spawned, so many are left, or all are there and on trial.
     Spawning { left: usize },
+    /// A canary of good processes runs beside the old ones, until somebody judges it.
+    Held,
     /// The old processes were asked to end; some are left.
     Draining,
     /// One by one: these are left to replace, this one is on its way out.
@@ -31,32 +34,21 @@ pub(super) enum Reload {
 }
 
 impl Watcher {
-    /// The options that make its next process. A reload that has failed leaves those that its processes were made by:
-    /// one that ends is replaced by one that works.
-    pub fn making(&self) -> &Rc<WatcherConfig> {
-        self.settings.proven.as_ref().filter(|_| !self.is_reloading()).unwrap_or(&self.config)
-    }
-
-    /// It has got other options, which make its processes anew; those before were these.
-    pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>) {
-        if self.status() == Status::Active && self.goal == Goal::Up {
-            self.settings.proven.get_or_insert(before);
-        }
-    }
-
-    /// The options that hold now make its processes, for good or ill.
-    pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
-        if self.settings.proven.take().is_some() {
-            cx.act(Action::Changed(self.id));
-        }
-    }
-
     /// Asks for a reload; one that is under way is finished first.
-    pub(super) fn want_reload(&mut self, sequential: bool) {
+    pub(super) fn want_reload(&mut self, manner: Manner) {
         let Some(run) = self.run_mut() else { return }; // it starts anew anyway
         match run.reload {
-            None => run.reload = Some(Reload::Wanted { sequential }),
-            Some(_) => run.next_reload = Some(sequential),
+            None => run.reload = Some(Reload::Wanted(manner)),
+            Some(_) => run.next_reload = Some(manner),
+        }
+    }
+
+    /// Whether new processes are there beside the old ones that stay for now.
+    pub(super) fn has_two_generations(&self) -> bool {
+        match self.run().reload {
+            Some(Reload::Spawning { .. } | Reload::Held) => true,
+            None | Some(Reload::Wanted(_) | Reload::Draining) => false,
+            Some(Reload::OneByOne { .. } | Reload::Commands { .. }) => false,
         }
     }
 
@@ -74,14 +66,14 @@ impl Watcher {
                 return; // the first one comes with what has changed
             }
         }
-        self.want_reload(false);
+        self.want_reload(self.manner(false));
     }
 
     /// Takes the reload as far as it goes now.
     pub(super) fn step_reload(&mut self, cx: &mut Cx) {
         self.step_once(cx);
-        while let Some(Reload::Wanted { sequential }) = self.run().reload {
-            self.begin_reload(sequential, cx);
+        while let Some(Reload::Wanted(manner)) = self.run().reload {
+            self.begin_reload(manner, cx);
             self.step_once(cx);
         }
     }
@@ -98,13 +90,15 @@ impl Watcher {
             Some(Reload::Spawning { .. })
                 if self.config.options.singleton && self.spawns.under_way.is_none() =>
             {
-                self.begin_reload(true, cx); // it has become one meanwhile
+                // It has become one meanwhile.
+                self.begin_reload(Manner { sequential: true, ..self.run().manner }, cx);
             }
-            Some(Reload::Spawning { left: 0 })
-                if self.spawns.under_way.is_none() && self.new_ones_are_ready() =>
+            Some(Reload::Spawning { left })
+                if self.spawns.under_way.is_none() && self.new_ones_are_good(cx.now) =>
             {
-                self.drain_old(cx);
+                self.go_on_spawning(left, cx);
             }
+            Some(Reload::Held) if self.run().next_reload.is_some() => self.give_canary_up(cx),
             Some(Reload::Draining)
                 if self.processes.values().all(|p| p.generation == self.spawns.generation) =>
             {
@@ -113,8 +107,9 @@ impl Watcher {
             Some(Reload::OneByOne { queue, current }) => self.step_one_by_one(queue, current, cx),
             Some(Reload::Commands { queue, current: None }) => self.step_commands(queue, cx),
             Some(
-                state @ (Reload::Wanted { .. }
+                state @ (Reload::Wanted(_)
                 | Reload::Spawning { .. }
+                | Reload::Held
                 | Reload::Draining
                 | Reload::Commands { .. }),
             ) => self.set_reload(state),
@@ -148,12 +143,7 @@ impl Watcher {
         self.end_reload(cx);
     }
 
-    /// The processes that a reload has made are ready. Old ones are replaced however they fare.
-    pub(super) fn new_ones_are_ready(&self) -> bool {
-        self.are_ready(&|p| p.generation == self.spawns.generation)
-    }
-
-    fn begin_reload(&mut self, sequential: bool, cx: &mut Cx) {
+    fn begin_reload(&mut self, manner: Manner, cx: &mut Cx) {
         if self.reloads_in_place() {
             self.reload_in_place(cx);
             return;
@@ -165,19 +155,41 @@ impl Watcher {
         if let Some(run) = self.run_mut() {
             run.refill();
             run.replacing.clear();
+            run.manner = manner;
         }
-        self.set_reload(if sequential || self.config.options.singleton {
+        let wanted = self.config.wanted();
+        self.set_reload(if manner.sequential || self.config.options.singleton {
             Reload::OneByOne { queue: self.oldest_first().into(), current: None }
         } else {
-            Reload::Spawning { left: self.config.wanted() }
+            Reload::Spawning { left: manner.canary.map_or(wanted, |canary| canary.min(wanted)) }
         });
+    }
+
+    /// The new processes that are there are good. They take the places of old ones: all at once, or as many as there are
+    /// when there may not be more processes at a time.
+    fn go_on_spawning(&mut self, left: usize, cx: &mut Cx) {
+        match (left, self.run().manner.canary) {
+            (0, None) => self.drain_old(cx),
+            (0, Some(_)) => self.hold_canary(cx),
+            (left, _) => {
+                self.set_reload(Reload::Spawning { left });
+                let mut old: Vec<&Process> =
+                    self.processes.values().filter(|p| p.holds_slot() && self.is_old(p)).collect();
+                sort_by(&mut old, |a, b| (a.started, a.pid) < (b.started, b.pid));
+                let old: Vec<u32> = old.iter().take(self.surplus()).map(|p| p.wid).collect();
+                self.history.count_restarts(Restart::Reload, old.len());
+                old.into_iter().for_each(|wid| self.dismiss(wid, cx));
+            }
+        }
     }
 
     /// The new processes are there: asks those of older generations to end.
     fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.spawns.generation;
         // Their successors are there already.
-        self.run_mut().into_iter().for_each(|run| run.slots.retain(|slot| !slot.is_behind()));
+        self.run_mut()
+            .into_iter()
+            .for_each(|run| run.slots.retain(|slot| !slot.is_behind() && !slot.is_old()));
         self.prove(cx);
         let old: Vec<u32> =
             self.processes.values().filter(|p| p.generation < generation).map(|p| p.wid).collect();
@@ -189,19 +201,13 @@ impl Watcher {
         }
     }
 
-    /// Whether all that a reload has replaced so far is well, and no old process is on its way out for another reason.
-    pub(super) fn may_go_on_one_by_one(&self) -> bool {
-        let leaves = self.processes.values().any(|p| p.generation < self.spawns.generation && !p.runs());
-        !leaves && !self.run().is_waiting() && self.new_ones_are_ready()
-    }
-
     fn step_one_by_one(&mut self, mut queue: VecDeque<Pid>, current: Option<Pid>, cx: &mut Cx) {
         let current = current.filter(|pid| self.processes.values().any(|p| p.pid == *pid));
         let busy = current.is_some()
             || self.spawns.under_way.is_some()
             || self.missing() > 0
             || !self.gate_is_open(cx.now)
-            || !self.may_go_on_one_by_one();
+            || self.goes_on_at().is_none_or(|at| at > cx.now);
         if busy {
             return self.set_reload(Reload::OneByOne { queue, current });
         }
@@ -216,41 +222,41 @@ impl Watcher {
         self.end_reload(cx);
     }
 
-    /// The options that hold now have made good processes. If they were set while those were made, that comes next.
-    fn prove(&mut self, cx: &mut Cx) {
-        if self.run().next_reload.is_none() {
-            self.forget_proven(cx);
-        }
-    }
-
     pub(super) fn end_reload(&mut self, cx: &mut Cx) {
         if let Some(run) = self.run_mut() {
-            run.reload = run.next_reload.take().map(|sequential| Reload::Wanted { sequential });
+            run.reload = run.next_reload.take().map(Reload::Wanted);
         }
         cx.publish(&self.config.name, Published::Reload);
         cx.log(Level::Info, format!("{} reloaded", self.config.name));
     }
 
-    /// A process could not be executed. A reload that needs it ends here: the old processes stay, and new ones that
-    /// were spawned already are ended. True when nothing is left to be done about the failed spawn itself.
+    /// A process could not be executed, or is no good. A reload that needs it ends here: the old processes stay, and
+    /// new ones that were spawned already are ended. True when nothing is left to be done about it itself.
     pub(super) fn reload_cannot_go_on(&mut self, reason: &str, cx: &mut Cx) -> bool {
-        let nothing_missing = match self.run().reload {
-            Some(Reload::Spawning { .. }) => true,
+        let together = match self.run().reload {
+            Some(Reload::Spawning { .. } | Reload::Held) => true,
             Some(Reload::OneByOne { .. }) => false,
-            None | Some(Reload::Wanted { .. } | Reload::Draining | Reload::Commands { .. }) => return false,
+            None | Some(Reload::Wanted(_) | Reload::Draining | Reload::Commands { .. }) => return false,
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
         cx.log(Level::Error, format!("{name}: reload abandoned, the old processes stay: {reason}"));
-        if nothing_missing {
-            let generation = self.spawns.generation;
-            let new = self.processes.values().filter(|p| p.generation == generation);
-            let new: Vec<u32> = new.filter(|p| p.runs()).map(|p| p.wid).collect();
-            for wid in new {
-                self.dismiss(wid, cx);
-            }
+        if together {
+            self.dismiss_new(cx);
         }
-        nothing_missing
+        together
+    }
+
+    /// Ends the processes of the generation that is no good.
+    pub(super) fn dismiss_new(&mut self, cx: &mut Cx) {
+        let new = self.processes.values().filter(|p| p.runs() && !self.is_old(p));
+        let new: Vec<u32> = new.map(|p| p.wid).collect();
+        new.into_iter().for_each(|wid| self.dismiss(wid, cx));
+        if !self.is_confirming()
+            && let Some(spawning) = self.spawns.under_way.as_mut().filter(|spawning| !spawning.old)
+        {
+            spawning.unwanted = true;
+        }
     }
 
     /// The reload ends here, and clients that wait for it are told why.
@@ -259,12 +265,7 @@ impl Watcher {
             // Another one would fail for the same reason.
             (run.reload, run.next_reload) = (None, None);
         }
-        if self.settings.proven.is_some() {
-            let name = &self.config.name;
-            let text = format!("{name}: its processes keep the previous options until a reload succeeds");
-            cx.log(Level::Warning, text);
-            cx.act(Action::Changed(self.id));
-        }
+        self.fall_back(reason, cx);
         cx.outcome.reload_failure = Some(reason.to_owned());
         self.history.note(cx.now, What::NotReloaded(reason.into()));
     }

@@ -145,6 +145,8 @@ pub struct Retry {
     pub at: Time,
     /// What led to it.
     pub chain: Chain,
+    /// The process is one of the generation before, while the new one is on trial.
+    pub old: bool,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::Pid;
 use super::exit_policy::Death;
 use super::reload::Reload;
+use super::request::Manner;
 use super::respawn::Retry;
 use super::time::Time;
 use super::watcher::{Status, Watcher};
@@ -31,8 +32,10 @@ pub(super) struct Run {
     /// Processes that are too old and wait for their successor.
     pub(super) replacing: Vec<u32>,
     pub(super) reload: Option<Reload>,
-    /// Another reload (sequential or not) was asked for meanwhile.
-    pub(super) next_reload: Option<bool>,
+    /// How it is done.
+    pub(super) manner: Manner,
+    /// Another reload was asked for meanwhile.
+    pub(super) next_reload: Option<Manner>,
 }
 
 /// A slot without a process. One that waits for nothing stays empty, since its process is not replaced.
@@ -58,6 +61,7 @@ static IDLE: Run = Run {
     death: None,
     replacing: Vec::new(),
     reload: None,
+    manner: Manner { sequential: false, soak: 0.0, surge: None, canary: None, deploys: false },
     next_reload: None,
 };
 
@@ -82,6 +86,11 @@ impl Slot {
     pub(super) fn is_empty(&self) -> bool {
         self.behind.is_none() && self.retry.is_none()
     }
+
+    /// It waits for a process of the generation before.
+    pub(super) fn is_old(&self) -> bool {
+        self.retry.is_some_and(|retry| retry.old)
+    }
 }
 
 impl Run {
@@ -101,8 +110,9 @@ impl Run {
     }
 
     /// Takes out an attempt whose time has come.
-    pub(super) fn take_due(&mut self, now: Time) -> Option<Retry> {
-        let is_due = |slot: &Slot| slot.is_later() && slot.retry.is_some_and(|retry| retry.at <= now);
+    pub(super) fn take_due(&mut self, now: Time, which: fn(&Slot) -> bool) -> Option<Retry> {
+        let is_due =
+            |slot: &Slot| slot.is_later() && which(slot) && slot.retry.is_some_and(|retry| retry.at <= now);
         self.slots.remove(self.slots.iter().position(is_due)?).retry
     }
 

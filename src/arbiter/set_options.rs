@@ -62,7 +62,7 @@ impl Arbiter {
         if let Some(watcher) = self.watchers.get_mut(&id) {
             let before = std::mem::replace(&mut watcher.config, Rc::new(config));
             if reload {
-                watcher.keep_proven(before);
+                watcher.keep_proven(before, self.cx.now);
             }
             watcher.settings.added = added;
         }

@@ -9,7 +9,7 @@ use super::hooks::{About, Then};
 use super::process::{Exit, Fate, NotRun, Process, Remnant};
 use super::reload::Reload;
 use super::respawn::{Backoff, Chain, Failure, Retry};
-use super::run::Next;
+use super::run::{Next, Slot};
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published};
@@ -23,6 +23,10 @@ pub(super) struct Spawning {
     pub(super) chain: Chain,
     /// The process that ends when this one runs, because it is too old.
     pub(super) replaces: Option<u32>,
+    /// It is of the generation before, while the new one is on trial.
+    pub(super) old: bool,
+    /// Its generation was given up meanwhile.
+    pub(super) unwanted: bool,
 }
 
 impl Watcher {
@@ -79,13 +83,8 @@ impl Watcher {
         }
         let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
         let Some(run) = self.run_mut() else { return };
-        if let Some(Reload::Spawning { left }) = &mut run.reload {
-            // warmup_delay does not hold within a reload
-            if let Some(rest) = left.checked_sub(1) {
-                *left = rest;
-                self.spawn(Chain::default(), None, cx);
-            }
-            return;
+        if let Some(Reload::Spawning { .. } | Reload::Held) = &run.reload {
+            return self.fill_two_generations(cx);
         }
         if is_taken {
             // No successor can come first, as it was meant before this became a singleton.
@@ -99,16 +98,43 @@ impl Watcher {
         }
         if let Some(old) = run.replacing.pop() {
             self.spawn(Chain::default(), Some(old), cx);
-        } else if let Some(retry) = run.take_due(cx.now) {
-            self.spawn(retry.chain, None, cx);
+        } else if let Some(retry) = run.take_due(cx.now, |_| true) {
+            self.spawn_again(retry, cx);
         } else if self.missing() > 0 {
             self.spawn(self.first_chain(), None, cx);
         }
     }
 
+    /// The new processes are made first, without warmup_delay; then old ones that have ended meanwhile are replaced.
+    fn fill_two_generations(&mut self, cx: &mut Cx) {
+        let (has_room, gate_is_open) = (self.has_room(), self.gate_is_open(cx.now));
+        let Some(run) = self.run_mut() else { return };
+        match &mut run.reload {
+            Some(Reload::Spawning { left }) if *left > 0 && has_room => {
+                *left -= 1;
+                self.spawn(Chain::default(), None, cx);
+            }
+            _ if gate_is_open => {
+                if let Some(retry) = run.take_due(cx.now, Slot::is_old) {
+                    self.spawn_again(retry, cx);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
         let wid = self.processes.free_wid();
-        self.spawns.under_way = Some(Spawning { wid, chain, replaces });
+        self.begin_spawn(Spawning { wid, chain, replaces, old: false, unwanted: false }, cx);
+    }
+
+    fn spawn_again(&mut self, Retry { chain, old, .. }: Retry, cx: &mut Cx) {
+        let wid = self.processes.free_wid();
+        self.begin_spawn(Spawning { wid, chain, replaces: None, old, unwanted: false }, cx);
+    }
+
+    fn begin_spawn(&mut self, spawning: Spawning, cx: &mut Cx) {
+        self.spawns.under_way = Some(spawning);
         if !self.call(Hook::BeforeSpawn, About::default(), Then::Spawn, cx) {
             self.make(cx);
         }
@@ -121,16 +147,23 @@ impl Watcher {
             let old = self.spawns.under_way.take().and_then(|spawning| spawning.replaces);
             return old.into_iter().for_each(|old| self.postpone(old, cx));
         }
-        let Some(Spawning { wid, .. }) = self.spawns.under_way else { return };
+        let Some(Spawning { wid, old, unwanted, .. }) = self.spawns.under_way else { return };
+        if unwanted {
+            self.spawns.under_way = None;
+            return;
+        }
+        if std::mem::replace(&mut self.spawns.by_old, old) != old {
+            cx.act(Action::Changed(self.id)); // other options make this one
+        }
         self.spawns.last = Some(cx.now);
         cx.act(Action::Spawn { watcher: self.id, wid });
     }
 
     /// The spawn under way has given a process.
     pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
-        let Some(Spawning { wid, chain, .. }) = self.spawns.under_way else { return };
+        let Some(Spawning { wid, chain, old, unwanted, .. }) = self.spawns.under_way else { return };
         let mut process = Process::new(wid, pid, cx.now);
-        (process.generation, process.chain) = (self.spawns.generation, chain);
+        (process.generation, process.chain) = (self.spawns.generation - u32::from(old), chain);
         process.expires = self.expiry(cx);
         process.followers = self.followers();
         process.liveness = self.first_liveness(wid, pid, cx.now);
@@ -147,6 +180,10 @@ impl Watcher {
                 self.ask_to_end(wid, cx);
             }
             return;
+        }
+        if unwanted {
+            self.end_spawn(cx);
+            return self.dismiss(wid, cx);
         }
         if !self.call(Hook::AfterSpawn, About::of(pid), Then::Keep, cx) {
             self.settle(cx);
@@ -192,13 +229,17 @@ impl Watcher {
     pub(super) fn spawn_failed(&mut self, failed: &NotRun, cx: &mut Cx) {
         let Some(spawning) = self.spawns.under_way.take() else { return };
         self.note_failure(&failed.reason, cx);
-        if !self.is_up() || self.goal != Goal::Up {
+        if spawning.unwanted || !self.is_up() || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
             return self.postpone(old, cx);
         }
         let chain = spawning.chain.after_failure(Failure::Exec, failed.shortage);
+        if spawning.old && self.has_two_generations() {
+            let at = cx.now.plus(Backoff::of(&self.config).delay(chain, &mut cx.random));
+            return self.free(Next::Later(Retry { at, chain, old: true }));
+        }
         let next = self.try_again(chain, failed, None, cx);
         self.free(next);
     }
@@ -216,6 +257,10 @@ impl Watcher {
             return self.later(chain, cx);
         }
         let Some(exit) = process.exit() else { return Next::Nobody };
+        let fails = self.fails_trial(process, exit, cx.now);
+        if fails.is_some_and(|reason| self.reload_cannot_go_on(&reason, cx)) {
+            return Next::Nobody;
+        }
         let backoff = Backoff::of(&self.config);
         if self.config.options.on_demand {
             self.note_for_demand(process, cx);
@@ -242,7 +287,7 @@ impl Watcher {
     /// The slot is filled after a pause.
     pub(super) fn later(&self, chain: Chain, cx: &mut Cx) -> Next {
         let delay = Backoff::of(&self.config).delay(chain, &mut cx.random);
-        Next::Later(Retry { at: cx.now.plus(delay), chain })
+        Next::Later(Retry { at: cx.now.plus(delay), chain, old: false })
     }
 
     /// Whether a process that has lived for so many seconds counts as a start that failed: a plugin in Python that ends
@@ -293,25 +338,32 @@ impl Watcher {
         } else {
             let delay =
                 Backoff::of(&self.config).delay(chain, &mut cx.random).max(self.config.options.retry_in);
-            Next::Later(Retry { at: cx.now.plus(delay), chain })
+            Next::Later(Retry { at: cx.now.plus(delay), chain, old: false })
         }
     }
 
     /// When the next spawn, the next step of a sequential reload, or the end of the start is due.
     pub(super) fn spawn_deadline(&self) -> Option<Time> {
         let run = self.run();
-        // Within a reload there is no pause between the new processes, and nothing else is spawned.
-        let reloads = matches!(run.reload, Some(Reload::Spawning { .. }));
-        if self.spawns.under_way.is_some() || !self.is_up() || reloads || self.waits_for(Then::Begin) {
+        if self.spawns.under_way.is_some() || !self.is_up() || self.waits_for(Then::Begin) {
             return None;
         }
         let gate = self.gate();
+        if self.has_two_generations() {
+            // There is no pause between the new processes; then they are on trial.
+            let old = run.retries().filter(|retry| retry.old).map(|retry| retry.at.max(gate));
+            let decides = match run.reload {
+                Some(Reload::Spawning { left }) => self.decides_at(left),
+                _ => None,
+            };
+            return old.chain(decides).min();
+        }
         let retry = run.retries().map(|retry| retry.at.max(gate)).min().filter(|_| !self.is_taken());
-        let next_of_reload =
-            matches!(run.reload, Some(Reload::OneByOne { current: None, .. })) && self.may_go_on_one_by_one();
+        let one_by_one = matches!(run.reload, Some(Reload::OneByOne { current: None, .. }));
+        let next_of_reload = self.goes_on_at().filter(|_| one_by_one).map(|at| at.max(gate));
         let ends_start =
             self.status() == Status::Starting && self.is_complete() && !self.waits_for(Then::Activate);
-        let fresh = self.missing() > 0 || !run.replacing.is_empty() || next_of_reload || ends_start;
-        retry.into_iter().chain(fresh.then_some(gate)).min()
+        let fresh = self.missing() > 0 || !run.replacing.is_empty() || ends_start;
+        [retry, next_of_reload, fresh.then_some(gate)].into_iter().flatten().min()
     }
 }

@@ -141,7 +141,7 @@ impl Arbiter {
         for id in self.by_priority() {
             self.with(id, |w, _| {
                 if w.goal == Goal::Up {
-                    w.want_reload(false);
+                    w.want_reload(w.manner(false));
                 }
             });
         }

@@ -9,7 +9,6 @@ use super::exit_policy::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Process};
-use super::reload::Reload;
 use super::remnants::rest_of_stop;
 use super::run::{Next, State};
 use super::time::Time;
@@ -284,6 +283,9 @@ impl Watcher {
         }
         let asked =
             process.fate() != Fate::Left && process.ailment().is_none() && process.after_growth().is_none();
+        if let Some(exit) = process.exit().filter(|_| self.stays_for_now(process) && self.goal == Goal::Up) {
+            return self.replace_old(process, exit, cx);
+        }
         let next = if asked { Next::AtOnce } else { self.decide_respawn(process, cx) };
         if self.is_up() && self.goal == Goal::Up { next } else { Next::Nobody }
     }
@@ -312,7 +314,7 @@ impl Watcher {
     /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
     /// oldest.
     pub(super) fn trim(&mut self, cx: &mut Cx) {
-        if matches!(self.run().reload, Some(Reload::Spawning { .. })) {
+        if self.has_two_generations() {
             return; // two generations are there on purpose
         }
         let mut surplus = self.occupied().saturating_sub(self.config.wanted());

@@ -5,6 +5,7 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
+use super::generations::Proven;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
@@ -89,6 +90,8 @@ pub(super) struct Spawns {
     pub(super) last: Option<Time>,
     /// Which start or reload those that are made now belong to.
     pub(super) generation: u32,
+    /// The last one was of the generation before.
+    pub(super) by_old: bool,
 }
 
 /// What its processes have left behind.
@@ -114,8 +117,14 @@ pub(super) struct Prerequisites {
 /// Where its options come from.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
+    /// Since when they hold.
+    pub(super) since: Time,
     /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
-    pub(super) proven: Option<Rc<WatcherConfig>>,
+    pub(super) proven: Option<Proven>,
+    /// Those of the good generation before, and since when they held.
+    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
+    /// What has become of newer ones, which the file still has.
+    pub(super) behind: Option<Box<str>>,
     /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
     /// How many bytes of text commands have added.

@@ -141,6 +141,7 @@ section! {
     "respawn_delay" => respawn_delay: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY), ..row(Seconds, Global, Stored) }, "the first pause before a respawn, in seconds; {} unless set, which is also the minimum";
     "respawn_delay_max" => respawn_delay_max: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_DELAY_MAX), ..row(Seconds, Global, Stored) }, "the longest pause before a respawn, in seconds; {} unless set";
     "respawn_window" => respawn_window: Option<f64> = None, Spec { role: Operate, range: range(0.0, ANY, Counts), unset: Some(RESPAWN_WINDOW), ..row(Seconds, Global, Stored) }, "how long a process must run for its successor to start without a pause, in seconds; {} unless set";
+    "reload_surge" => reload_surge: Option<i64> = None, Spec { role: Operate, range: range(1.0, ANY, Counts), ..row(Int, Global, Stored) }, "how many extra processes a reload may run at a time, old and new together; default: numprocesses";
     "success_codes" => success_codes: Maybe = None, Spec { role: Operate, takes: Some(is_short), ..row(Codes, Global, Stored) }, "exit codes besides 0 that mean success";
     "success_signals" => success_signals: Maybe = None, Spec { role: Operate, takes: Some(is_short), ..row(Signals, Global, Stored) }, "signals that count as a successful exit";
     "critical" => critical: bool = false, row(Bool, Global, Stored), "when this watcher has ended by itself for good, stop everything and exit as its process did";

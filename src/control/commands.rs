@@ -15,6 +15,8 @@ use super::tuning;
 #[cfg(feature = "history")]
 use super::why;
 use super::{Map, Refusal, field, render, requests};
+#[cfg(feature = "deploy")]
+use crate::arbiter::request::Deploy;
 use crate::arbiter::request::{Order, Question, Request, Select, Task};
 use crate::config::features;
 use crate::config::row::Role::{self, Look, Operate, Owner};
@@ -146,6 +148,8 @@ pub fn lack(name: &str) -> Option<String> {
         ("add", features::EDIT),
         ("rm", features::EDIT),
         ("set", features::EDIT),
+        ("deploy", features::DEPLOY),
+        ("rollback", features::DEPLOY),
         ("dstats", features::STATS),
         ("reloadconfig", features::RELOADCONFIG),
         ("stats", features::STATS),
@@ -168,6 +172,8 @@ const NAMES_AND: Arg =
     Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME..." } else { "[NAME" });
 const PID: Arg = Arg::word("pid", Kind::Number, "[PID]");
 const NB: Arg = Arg::word("nb", Kind::Number, "[NB]");
+#[cfg(feature = "deploy")]
+const DRY_RUN: Arg = Arg::flag("dry-run", "change nothing, print what would change").sets("dry_run");
 const WAITING: Arg = Arg::flag("waiting", "answer once the work is done");
 const MATCH: Arg =
     Arg::option("match", Kind::Text, "HOW", "how to read NAME: glob (the default), regex or simple");
@@ -196,6 +202,31 @@ pub static COMMANDS: &[Command] = &[
     row("decr", Operate, &[NAMES, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
         "run NB fewer processes (default: 1)",
         "A singleton keeps its one process. With --waiting, prints the new number of processes.",
+    ),
+    #[cfg(feature = "deploy")]
+    row(
+        "deploy",
+        Owner,
+        &[
+            NAMES,
+            Arg::option("soak", Kind::Text, "SECONDS", "how long new processes must run well before old ones are stopped"),
+            Arg::option("surge", Kind::Number, "N", "how many extra processes may run at a time"),
+            Arg::flag("sequential", "one process at a time"),
+            Arg::option("canary", Kind::Number, "N", "start N new processes next to the old ones; then --go or --back"),
+            Arg::flag("go", "the canary is good: replace the rest"),
+            Arg::flag("back", "the canary is bad: stop it"),
+            DRY_RUN,
+            WAITING,
+        ],
+        requests::deploy,
+    )
+    .shows(render::plan)
+    .help(
+        "deploy what the file says now for some watchers",
+        "Reads the file again and replaces their processes. The old ones stay until all new ones are ready, or \
+         have run for a second, and then for --soak. If \
+         one fails, the new ones are stopped, the previous options are restored, and the exit code is 3. Waits \
+         for the result, unless --no-wait is given.",
     ),
     #[cfg(feature = "stats")]
     row("dstats", Look, &[], |_| Ok(Question::Dstats.into()))
@@ -303,10 +334,22 @@ pub static COMMANDS: &[Command] = &[
          SIGHUP instead.",
     ),
     #[cfg(feature = "reloadconfig")]
-    row("reloadconfig", Owner, &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
+    row(
+        "reloadconfig",
+        Owner,
+        &[
+            #[cfg(feature = "deploy")]
+            DRY_RUN,
+            WAITING,
+        ],
+        requests::reloadconfig,
+    )
+    .shows(render::plan)
+    .help(
         "read the configuration again and apply changes",
         "The whole configuration is checked first: if there is an error, nothing changes and the answer \
-         names it. Watchers without changes are left alone.",
+         names it. Watchers without changes are left alone. With --dry-run nothing is changed: prints each watcher \
+         that would change, and exits with 4 if there is one.",
     ),
     row("restart", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
         Ok(Task::Restart(requests::select(args)?).into())
@@ -315,6 +358,16 @@ pub static COMMANDS: &[Command] = &[
         "stop watchers, then start them",
         "Those whose names match, or all. Without NAME the configuration is read again first, as with \
              reloadconfig; if it has an error, nothing is stopped.",
+    ),
+    #[cfg(feature = "deploy")]
+    row("rollback", Operate, &[NAMES, WAITING], |args| {
+        Ok(Task::Deploy(Deploy::Rollback { name: args.name()? }).into())
+    })
+    .help(
+        "go back to the previous options and processes",
+        "To the options before the last successful reload that changed them, which are kept in memory; a \
+         deployment in progress, or options that have failed, are taken back. The file is not changed: it \
+         applies again once it is changed or deployed.",
     ),
     #[cfg(feature = "edit")]
     row("rm", Owner, &[NAMES, Arg::flag("nostop", "leave their processes running"), WAITING], tuning::rm).help(

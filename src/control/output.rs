@@ -9,6 +9,11 @@ pub fn is_healthy(reply: &Json) -> bool {
     at(reply, "healthy") != false
 }
 
+/// Whether an answer says that something would change.
+pub fn would_change(reply: &Json) -> bool {
+    items(at(reply, "plan")).any(|planned| word(planned, "step") != "keep")
+}
+
 /// A line for each watcher that fails, or `ok`; `None` if the answer is not that to a check.
 pub fn render_check(reply: &Json) -> Option<String> {
     let failing = members(reply.get("failing")?);
@@ -19,9 +24,11 @@ pub fn render_check(reply: &Json) -> Option<String> {
 
 /// Of one watcher the text below the state; empty when all is well.
 pub fn failure(reply: &Json) -> String {
-    let Some(reason) = at(reply, "reason").as_str() else { return String::new() };
+    let fallback =
+        at(reply, "fallback").as_str().map(|text| format!("\n{}", plain(text))).unwrap_or_default();
+    let Some(reason) = at(reply, "reason").as_str() else { return fallback };
     let last = items(at(reply, "last_output")).map(|line| format!("    {}", plain(word(line, "text"))));
-    format!("\n{}", lines(std::iter::once(plain(reason)).chain(last)))
+    format!("\n{}{fallback}", lines(std::iter::once(plain(reason)).chain(last)))
 }
 
 #[cfg(test)]

@@ -28,10 +28,11 @@ pub fn render_table(reply: &Json) -> Option<String> {
         }
         line.trim_end().to_string()
     };
-    let fault = |(name, watcher): (&String, &Json)| {
-        Some(format!("{}: {}", plain(name), plain(at(watcher, "fault").as_str()?)))
-    };
-    Some(lines(rows.iter().map(line).chain(members(watchers).filter_map(fault))))
+    let notes = members(watchers).flat_map(|(name, watcher)| {
+        let notes = ["fault", "fallback"].into_iter().filter_map(|key| at(watcher, key).as_str());
+        notes.map(move |note| format!("{}: {}", plain(name), plain(note)))
+    });
+    Some(lines(rows.iter().map(line).chain(notes)))
 }
 
 /// The processes of a watcher, in an answer to `status` with details.

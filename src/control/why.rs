@@ -88,6 +88,9 @@ fn processes(reply: &Json) -> String {
     if at(reply, "since").is_object() && at(reply, "fault").is_string() {
         text.push_str(&format!("\nProblem: {}.", problem(reply)));
     }
+    if let Some(fallback) = at(reply, "fallback").as_str() {
+        text.push_str(&format!("\nIt {}.", plain(fallback)));
+    }
     text
 }
 

@@ -205,7 +205,7 @@ pub fn notices(text: &[u8]) -> [Option<Notice>; 3] {
 /// Whether this process is to tell by the socket that it is ready.
 fn awaits_notify(pid: Pid, cx: &Cx<'_>) -> bool {
     let watcher = cx.arbiter.owner(pid).and_then(|(id, _)| cx.arbiter.watcher(id));
-    watcher.is_some_and(|watcher| watcher.making().awaits_notify())
+    watcher.is_some_and(|watcher| watcher.options_of(pid).awaits_notify())
 }
 
 impl Part for NotifySocket {

@@ -117,12 +117,12 @@ fn fail(id: HookId, watcher: WatcherId, trouble: Trouble, cx: &mut Cx<'_>) {
 /// What is to be asked about a process; nothing for hooks.
 fn question(watcher: WatcherId, hook: Hook, about: &About, cx: &Cx<'_>) -> Option<Result<Probe, String>> {
     let watcher = cx.arbiter.watcher(watcher)?;
+    let pid = about.pid?;
     let text = match hook {
-        Hook::Ready => &watcher.making().options.ready,
+        Hook::Ready => &watcher.options_of(pid).options.ready,
         Hook::Health => &watcher.config.options.health,
         _ => return None,
     };
-    let pid = about.pid?;
     let (_, wid) = cx.arbiter.owner(pid)?;
     Some(Probe::parse(text.as_deref()?, wid, pid))
 }

@@ -3,6 +3,7 @@
 //! What processes use was looked up before (tally.rs).
 
 use super::View;
+use super::status::fallback;
 use super::usage::{Units, Used};
 use crate::arbiter::Pid;
 use crate::arbiter::process::{Fate, Process};
@@ -39,6 +40,9 @@ fn watcher_seen(watcher: &Watcher, view: &View<'_>) -> Json {
     put(&mut map, "wanted", watcher.config.wanted().into());
     if let Some(fault) = watcher.fault() {
         put(&mut map, "fault", fault.into());
+    }
+    if let Some(text) = fallback(view, watcher) {
+        put(&mut map, "fallback", text.into());
     }
     put(&mut map, "processes", watcher.processes().map(|p| process_seen(p, view)).collect());
     Json::Object(map)

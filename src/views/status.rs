@@ -5,6 +5,7 @@ use super::{View, details};
 use crate::arbiter::request::Errno;
 use crate::arbiter::watcher::Watcher;
 use crate::control::{Map, Refusal, object, one, put};
+use crate::sys::clock;
 use serde_json::Value as Json;
 
 /// How many of its last lines the status of a watcher that fails has.
@@ -46,5 +47,20 @@ fn status_of(view: &View<'_>, watcher: &Watcher) -> Map {
         put(&mut answer, "reason", reason.into());
         put(&mut answer, "last_output", last_output(view.rings, watcher.id, LAST_LINES));
     }
+    if let Some(text) = fallback(view, watcher) {
+        put(&mut answer, "fallback", text.into());
+    }
     answer
+}
+
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+
+/// Since when the options hold on which a watcher runs, if newer ones have failed or were rolled back.
+pub fn fallback(view: &View<'_>, watcher: &Watcher) -> Option<String> {
+    let (since, what) = watcher.fallen_back()?;
+    let ago = view.now.since(since);
+    let format = if ago < DAY { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    let since = clock::strftime(format, (clock::realtime() - ago).floor() as i64);
+    Some(format!("runs on the options of {since}; the newer ones {what}"))
 }

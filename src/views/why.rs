@@ -1,6 +1,7 @@
 //! Answers `why`: what has happened to a watcher, who or what was the cause, and what comes next.
 
 use super::View;
+use super::status::fallback;
 use super::tail::last_output;
 use crate::arbiter::history::{Cause, Change, Origin, What};
 use crate::arbiter::time::Time;
@@ -53,6 +54,7 @@ pub fn why(view: &View<'_>, name: &str) -> Result<Map, Refusal> {
     put("autostart", options.autostart.into());
     let broken = watcher.config.broken.as_ref().filter(|_| history.last_status().is_none());
     put("fault", watcher.fault().or_else(|| broken.map(|why| format!("stopped: {why}"))).into());
+    put("fallback", fallback(view, watcher).into());
     // Programs that do not expect EAGAIN from accept(2) end at once, or their own children do.
     let fails = watcher.fault().is_some() && history.deaths() > 0;
     let may_mind = fails || accepter(&options.cmd).is_some();

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_780),
-    ("cli", 3_480),
+    ("arbiter", 5_260),
+    ("cli", 3_500),
     ("config", 5_230),
-    ("control", 2_600),
+    ("control", 2_720),
     ("host", 4_150),
     ("parts", 8_100),
-    ("reactor", 1_300),
+    ("reactor", 1_340),
     ("sys", 2_450),
-    ("views", 1_030),
+    ("views", 1_055),
     // The files beside the folders.
     ("", 275),
 ];

@@ -27,6 +27,7 @@ mod endpoints;
 mod events;
 mod fate;
 mod files;
+mod generations;
 mod hooks;
 mod idle;
 mod lifecycle;

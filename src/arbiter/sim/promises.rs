@@ -201,7 +201,7 @@ impl World {
     fn check_drain(&mut self, pid: Pid) {
         let Some(watcher) = self.owner(pid) else { return };
         let old = watcher.processes().find(|process| process.pid == pid).map(|process| process.generation);
-        let mut new = watcher.processes().filter(|process| Some(process.generation) > old);
+        let mut new = watcher.processes().filter(|process| process.runs() && Some(process.generation) > old);
         let drains = matches!(watcher.run().reload, Some(Reload::Draining));
         let begins = drains && !self.promises.drains.contains(&watcher.id);
         assert!(!begins || new.all(|process| process.is_ready()), "{pid} ends before its successor is ready");
@@ -263,6 +263,12 @@ impl World {
         let orders = matches!(event, Event::Order { .. } | Event::Read { .. } | Event::Reload);
         if orders || self.arbiter.startup.is_some() {
             self.promises.bad.clear();
+        }
+        if orders {
+            // Options by which nothing works are not gone back to.
+            let works =
+                |watcher: &Watcher| watcher.processes().any(|process| process.runs() && process.is_ready());
+            self.promises.good.retain(|id, _| self.arbiter.watcher(*id).is_some_and(works));
         }
         let Event::Order { ticket, order, .. } = event else { return };
         if let Order { what: Task::Reload { name: Some(name), graceful: true, .. }, waiting: true } = order {

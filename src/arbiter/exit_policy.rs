@@ -110,7 +110,7 @@ impl Arbiter {
         let config = &watcher.config;
         let code = death.map_or(NOTHING_RAN, |death| code_of(death.exit, &config.options));
         let name = config.name.clone();
-        let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");
+        let text = format!("{name} is critical and has ended: {reason}; circus exits with code {code}");
         self.cx.log(Level::Critical, text);
         self.cx.cause = Cause::Critical;
         self.fallen = Some(CriticalExit { watcher: id, name, reason, death, code });

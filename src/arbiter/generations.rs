@@ -122,8 +122,7 @@ impl Watcher {
         let Some(proven) = self.settings.past.get_mut().and_then(|past| past.proven.as_mut()) else { return };
         proven.failed = Some(failed);
         let name = &self.config.name;
-        let text =
-            format!("{name}: the options that it had before make its processes until a reload succeeds");
+        let text = format!("{name}: its processes keep the previous options until a reload succeeds");
         cx.log(Level::Warning, text);
         cx.act(Action::Changed(self.id));
     }

@@ -240,7 +240,7 @@ impl Watcher {
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
-        cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        cx.log(Level::Error, format!("{name}: reload abandoned, the old processes stay: {reason}"));
         if together {
             self.dismiss_new(cx);
         }

@@ -21,7 +21,7 @@ impl Arbiter {
         let most = if singleton { 1 } else { i64::MAX };
         let count = before.saturating_add(by).clamp(0, most);
         if count > MOST_PROCESSES {
-            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
+            let text = format!("{count} processes are too many; the limit is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
         let reply = self.carry_out(&[id], wait, &|w, _| {

@@ -98,7 +98,7 @@ impl Arbiter {
         consistent(&config)?;
         // Those that are still being stopped count too: they may take their time.
         if self.watchers.len() >= MOST_WATCHERS {
-            let text = format!("there are {MOST_WATCHERS} watchers already, as many as there may be");
+            let text = format!("there are already {MOST_WATCHERS} watchers, which is the limit");
             return Err(Reply::error(Errno::Conflict, text));
         }
         let added = config.extent();

@@ -220,7 +220,7 @@ impl Watcher {
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
-            return Some(format!("what process {pid} has left in its group is ended first"));
+            return Some(format!("what process {pid} has left in its group is stopped first"));
         }
         let worst = self.run().retries().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
         Some(worst.words(&Backoff::of(&self.config)))

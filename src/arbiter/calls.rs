@@ -267,7 +267,7 @@ impl Watcher {
 
     /// reload_command has ended. If it has failed, the other processes are spared.
     pub(super) fn reload_command_done(&mut self, pid: Pid, failure: Option<String>, cx: &mut Cx) {
-        let reload = self.run_mut().and_then(|run| run.reload.as_mut());
+        let reload = self.held_run().and_then(|run| run.reload.as_mut());
         let Some(Reload::Commands { current, .. }) = reload else { return };
         *current = None;
         if let Some(why) = failure {

@@ -8,7 +8,7 @@ use super::history::Cause;
 use super::process::{Exit, Process};
 use super::readiness::HealthFailure;
 use super::run::Slot;
-use super::watcher::{Goal, Watcher};
+use super::watcher::{Goal, Watcher, WhyDown};
 use super::{Arbiter, Level, Pid, WatcherId};
 use crate::config::options::WatcherOptions;
 use crate::config::respawn_rule::{self, Respawn};
@@ -90,6 +90,8 @@ impl Watcher {
         let words =
             |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
         let death = self.run().death;
+        let well = death.is_none_or(|death| succeeded(death.exit, &self.config.options));
+        self.why_down = Some(Box::new(WhyDown::Ended { well }));
         cx.outcome.over = Some((death.map_or("its processes have ended".into(), words), death));
         cx.outcome.because = Some(Cause::Ended);
     }

@@ -173,6 +173,8 @@ pub(super) struct Standing {
     pub(super) is_hopeless: bool,
     /// It has stopped by itself, for a reason that is told to those that require it.
     pub(super) has_failed: bool,
+    /// It has ended by itself, and how.
+    pub(super) ended: Option<bool>,
 }
 
 /// A change, when it was, and what led to it.

@@ -89,6 +89,9 @@ pub enum Failure {
 }
 
 impl Chain {
+    /// There was none.
+    pub(super) const NONE: Chain = Chain { bad: 0, failures: 0, charged: 0, last: Failure::Exec };
+
     /// The chain after a process that ran for so many seconds; none when it was stable.
     pub fn after_exit(self, lived: f64, backoff: &Backoff) -> Option<Chain> {
         (lived < backoff.stable).then_some(Chain { bad: self.bad.saturating_add(1), ..Chain::default() })

@@ -68,7 +68,7 @@ impl Arbiter {
         self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
         self.cx.actions.extend(watcher.hooks.calls.keys().map(cancel));
-        for waiter in watcher.waiters {
+        for waiter in watcher.waiters.iter() {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
         }

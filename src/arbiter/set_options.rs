@@ -87,8 +87,8 @@ impl Arbiter {
             return Err(Reply::error(Errno::Conflict, format!("'{name}' already exist")));
         }
         let mut config = WatcherConfig { name: name.clone(), ..WatcherConfig::default() };
-        config.options.cmd = cmd;
-        config.options.args = args.unwrap_or_default();
+        config.options.cmd = cmd.into();
+        config.options.args = args.unwrap_or_default().into();
         for (key, value) in options {
             set_option(&mut config, key, value)?;
         }

@@ -36,7 +36,7 @@ impl Watcher {
     /// successor.
     fn leave(&mut self, wid: u32, cx: &mut Cx) {
         self.end_spawn_of(wid, cx);
-        if let Some(run) = self.run_mut() {
+        if let Some(run) = self.held_run() {
             run.replacing.retain(|old| *old != wid);
         }
         self.end_liveness(wid, cx);
@@ -65,11 +65,11 @@ impl Watcher {
         let patience = if asks { self.config.options.hook_timeout + timeout } else { timeout };
         let is_stop_signal = signum == self.stop_signal();
         let Some(process) = self.processes.get_mut(wid) else { return };
-        let (pid, before, had) = (process.pid, process.fate(), process.had_stop_signal);
+        let (pid, before, had) = (process.pid, process.fate(), process.more.had_stop_signal);
         if process.exit().is_some() || matches!(before, Fate::Killed { .. }) {
             return;
         }
-        process.had_stop_signal = if is_stop_signal { Some(signum) } else { had };
+        process.more.had_stop_signal = if is_stop_signal { Some(signum) } else { had };
         let kill_at = before.kill_at().into_iter().fold(cx.now.plus(patience), Time::min);
         self.processes.set_fate(wid, Fate::Asked { signum, kill_at });
         if own_way && had == Some(signum) {
@@ -212,8 +212,8 @@ impl Watcher {
         self.leave(wid, cx);
         let process = self.processes.get(wid).filter(|process| process.exit().is_none());
         let Some(process) = process.cloned() else { return };
-        let (pid, oom, lived) = (process.pid, process.oom, cx.now.since(process.started));
-        let rest = match (process.fate(), &process.not_run) {
+        let (pid, oom, lived) = (process.pid, process.more.oom, cx.now.since(process.started));
+        let rest = match (process.fate(), &process.more.not_run) {
             (Fate::Left, Some(not_run)) => {
                 self.note_failure(&not_run.reason, cx);
                 Fate::Left
@@ -234,7 +234,7 @@ impl Watcher {
             (Fate::Killed { .. }, _) => Fate::Asked { signum: SIGKILL, kill_at: cx.now },
         };
         self.processes.set_end(wid, exit, rest);
-        if process.not_run.is_none() {
+        if process.more.not_run.is_none() {
             self.history.count_exit(exit);
         }
         if let Fate::Asked { signum, .. } = rest {
@@ -305,7 +305,7 @@ impl Watcher {
 
     /// A process that was given up has ended after all.
     pub(super) fn survivor_ended(&mut self, pid: Pid, exit: Exit, cx: &mut Cx) {
-        self.left.survivors.retain(|survivor| *survivor != pid);
+        self.left.get_mut().into_iter().for_each(|left| left.survivors.retain(|survivor| *survivor != pid));
         let text =
             format!("{}: process {pid}, which SIGKILL did not end, {}", self.config.name, exit.words());
         cx.log(Level::Info, text);
@@ -324,7 +324,7 @@ impl Watcher {
         if surplus == 0 {
             return;
         }
-        surplus -= self.run_mut().map_or(0, |run| run.trim(surplus));
+        surplus -= self.held_run().map_or(0, |run| run.trim(surplus));
         let mut candidates: Vec<_> = self.processes.values().filter(|p| p.holds_slot()).collect();
         let order = |p: &&Process| (p.runs(), p.started, p.pid);
         sort_by(&mut candidates, |a, b| order(a) < order(b));
@@ -385,10 +385,11 @@ impl Watcher {
         let megabytes = |bytes: f64| number::short(bytes / MEGABYTE) + "M";
         let (has, most) = (megabytes(rss as f64), megabytes(self.config.options.max_rss as f64));
         let may_expire = self.may_expire();
-        let found = self.processes.values_mut().find(|p| p.wid == wid && p.runs() && p.too_large.is_none());
+        let found =
+            self.processes.values_mut().find(|p| p.wid == wid && p.runs() && p.more.too_large.is_none());
         let Some(process) = found.filter(|_| may_expire) else { return };
-        process.too_large = Some(cx.now.since(process.started));
-        process.expires = Some(cx.now);
+        process.more.too_large = Some(cx.now.since(process.started));
+        process.more.expires = Some(cx.now);
         let pid = process.pid;
         let text = format!("has {has} of resident memory, and max_rss is {most}; it is replaced");
         self.say_of(Level::Warning, (pid, wid), &text, cx);
@@ -402,10 +403,10 @@ impl Watcher {
         let old: Vec<(u32, Pid, bool, bool)> = self
             .processes
             .values_mut()
-            .filter(|p| p.runs() && p.expires.is_some_and(|at| at <= now))
+            .filter(|p| p.runs() && p.more.expires.is_some_and(|at| at <= now))
             .map(|p| {
-                p.expires = None;
-                (p.wid, p.pid, p.too_large.is_some(), p.after_growth().is_some())
+                p.more.expires = None;
+                (p.wid, p.pid, p.more.too_large.is_some(), p.after_growth().is_some())
             })
             .collect();
         for (wid, pid, too_large, waits) in old {

@@ -64,8 +64,11 @@ impl Arbiter {
 impl Watcher {
     /// Answers the waiters whose time has come.
     pub(super) fn answer_waiters(&mut self, cx: &mut Cx) {
-        let mut waiters = std::mem::take(&mut self.waiters);
         let failure = cx.outcome.reload_failure.take();
+        if self.waiters.is_empty() {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
         waiters.retain(|waiter| match self.answer(waiter, failure.as_deref()) {
             Some(reply) => {
                 cx.outcome.done.push((waiter.ticket, reply));

@@ -19,6 +19,8 @@ use Kind::{
 };
 use Live::{Fixed, Numprocesses, Reload, Stored};
 use Role::{Operate, Owner};
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 
 pub use super::row::{Beyond, Built, Expand, Live, Range, Role, Row, Spec, find, range, row};
 
@@ -37,20 +39,53 @@ pub const RESPAWN_WINDOW: f64 = 1.0;
 /// The end of a range that has none.
 const ANY: f64 = f64::INFINITY;
 
-macro_rules! section {
-    ($(#[$doc:meta])* $name:ident $rows:ident $help_of:ident $keys:ident { $(
+/// The struct of a section. Of `$common`, one is shared by all sections that are alike in it.
+macro_rules! values {
+    ($(#[$doc:meta])* $name:ident $($common:ident)? { $(
         $key:literal => $field:ident: $type:ty = $default:expr, $spec:expr, $help:literal;
     )* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name { $(pub $field: $type,)* }
+        pub struct $name { $(pub $field: $type,)* $(pub common: Rc<$common>,)? }
 
         impl Default for $name {
             fn default() -> Self {
-                $name { $($field: $default,)* }
+                $name { $($field: $default,)* $(common: Rc::<$common>::default(),)? }
             }
         }
 
+        $(impl Deref for $name {
+            type Target = $common;
+
+            fn deref(&self) -> &$common {
+                &self.common
+            }
+        }
+
+        impl DerefMut for $name {
+            fn deref_mut(&mut self) -> &mut $common {
+                Rc::make_mut(&mut self.common)
+            }
+        })?
+    };
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident $rows:ident $help_of:ident $keys:ident { $($own:tt)* }) => {
+        values! { $(#[$doc])* $name { $($own)* } }
+        table! { $(#[$doc])* $name $rows $help_of $keys { $($own)* } }
+    };
+    ($(#[$doc:meta])* $name:ident $rows:ident $help_of:ident $keys:ident { $($own:tt)* } $common:ident { $($shared:tt)* }) => {
+        values! { $(#[$doc])* $common { $($shared)* } }
+        values! { $(#[$doc])* $name $common { $($own)* } }
+        table! { $(#[$doc])* $name $rows $help_of $keys { $($own)* $($shared)* } }
+    };
+}
+
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident $rows:ident $help_of:ident $keys:ident { $(
+        $key:literal => $field:ident: $type:ty = $default:expr, $spec:expr, $help:literal;
+    )* }) => {
         $(#[$doc])*
         pub static $rows: &[Row<$name>] = &[ $( Row {
             spec: Spec { key: $key, ..$spec },
@@ -121,13 +156,14 @@ section! {
 section! {
     /// The options of `[watcher:NAME]`.
     WatcherOptions WATCHER WATCHER_HELP watcher {
-    "cmd" => cmd: String = String::new(), Spec { shown: true, role: Owner, aliases: "command", ..row(Text, Watcher, Reload) }, "the program and its arguments, with quotes as in a shell";
-    "args" => args: String = String::new(), Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "more arguments, put behind those of cmd";
+    "cmd" => cmd: Box<str> = Box::default(), Spec { shown: true, role: Owner, aliases: "command", ..row(Text, Watcher, Reload) }, "the program and its arguments, with quotes as in a shell";
+    "args" => args: Box<str> = Box::default(), Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "more arguments, put behind those of cmd";
+    "working_dir" => working_dir: Maybe = None, Spec { shown: true, role: Owner, of_plugins: true, aliases: "directory dir cwd chdir workdir", ..row(Text, Watcher, Reload) }, "the directory the processes run in; default: that of circus";
+    } WatcherCommon {
     "numprocesses" => numprocesses: i64 = 1, Spec { strict: true, shown: true, role: Operate, aliases: "numprocs processes workers", ..row(Int, Global, Numprocesses) }, "how many processes to run";
     "shell" => shell: bool = false, Spec { strict: true, shown: true, role: Owner, ..row(Bool, Global, Reload) }, "run the text of cmd and args with /bin/sh -c";
     "shell_args" => shell_args: Maybe = None, Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "arguments of the shell: $0, $1 and so on";
     "executable" => executable: Maybe = None, Spec { shown: true, role: Owner, ..row(Text, Watcher, Reload) }, "the program to run instead of the first word of cmd, which remains its argv[0]";
-    "working_dir" => working_dir: Maybe = None, Spec { shown: true, role: Owner, of_plugins: true, aliases: "directory dir cwd chdir workdir", ..row(Text, Watcher, Reload) }, "the directory the processes run in; default: that of circus";
     "uid" => uid: Maybe = None, Spec { shown: true, role: Owner, of_plugins: true, aliases: "user", ..row(Id, Watcher, Reload) }, "the user to run as, by name or number";
     "gid" => gid: Maybe = None, Spec { shown: true, of_plugins: true, aliases: "group", ..row(Id, Watcher, Reload) }, "the group to run as, by name or number; default: the user's own";
     "copy_env" => copy_env: bool = false, Spec { strict: true, shown: true, ..row(Bool, Global, Reload) }, "pass the environment of circus on to the processes";
@@ -169,8 +205,8 @@ section! {
     "max_rss" => max_rss: i64 = 0, Spec { role: Operate, range: range(0.0, i64::MAX as f64, Counts), feature: Some(features::STATS), aliases: "max_memory memory_limit max_mem", ..row(Bytes, Global, Stored) }, "replace a process that uses more resident memory, with its descendants; 0: never";
     "ready" => ready: Maybe = None, Spec { takes: Some(probe::ready), feature: Some(features::HEALTH), ..row(Text, Watcher, Stored) }, "how to tell that a process is ready, see below; only then is the watcher active";
     "ready_timeout" => ready_timeout: Option<f64> = None, Spec { range: range(0.0, ANY, Counts), unset: Some(READY_TIMEOUT), feature: Some(features::HEALTH), aliases: "start_timeout", ..row(Seconds, Global, Stored) }, "how long a process may take to become ready, in seconds; {} unless set, 0: forever";
-    "after" => after: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "wants", ..row(Text, Global, Stored) }, "start after these watchers are up, and stop before them";
-    "requires" => requires: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "depends_on depends", ..row(Text, Global, Stored) }, "run only while these watchers are active";
+    "after" => after: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "wants", ..row(Text, Global, Stored) }, "start after these watchers are up, and stop before them; NAME:done: after it has exited";
+    "requires" => requires: Maybe = None, Spec { takes: Some(is_short), feature: Some(features::DEPENDENCIES), aliases: "depends_on depends", ..row(Text, Global, Stored) }, "run only while these watchers are active; NAME:ok: once it has exited successfully";
     "health" => health: Maybe = None, Spec { takes: Some(probe::health), feature: Some(features::HEALTH), aliases: "healthcheck", ..row(Text, Watcher, Stored) }, "a periodic check of each process, see below; one that fails is replaced";
     "health_interval" => health_interval: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_INTERVAL), feature: Some(features::HEALTH), ..row(Seconds, Global, Stored) }, "seconds between two checks; {} unless set";
     "health_timeout" => health_timeout: Option<f64> = None, Spec { range: range(0.1, ANY, Counts), unset: Some(HEALTH_TIMEOUT), feature: Some(features::HEALTH), ..row(Seconds, Global, Stored) }, "how long a check may take, in seconds, for ready too; {} unless set";
@@ -213,6 +249,7 @@ section! {
     StreamOptions STREAM STREAM_HELP stream {
     "class" => class: Maybe = None, row(Text, Watcher, Stored), "what happens to the output, see above; default: FileStream if there is a filename";
     "filename" => filename: Maybe = None, Spec { classes: &[File, WatchedFile, TimedFile, Json], ..row(Text, Watcher, Stored) }, "the file to append to; with $(circus.wid) in it each process has a file of its own";
+    } StreamCommon {
     "max_bytes" => max_bytes: i64 = 0, Spec { range: range(0.0, i64::MAX as f64, Counts), classes: &[File, Json], ..row(Bytes, Watcher, Stored) }, "rotate the file before it exceeds this size, in bytes; 0: never";
     "backup_count" => backup_count: i64 = 0, Spec { range: range(0.0, u32::MAX as f64, Counts), classes: &[File, TimedFile, Json], ..row(Int, Watcher, Stored) }, "how many rotated files to keep";
     "time_format" => time_format: Maybe = None, Spec { feature: Some(features::LOGS), classes: &[File, WatchedFile, TimedFile, Json, FancyStdout, Stdout, Stderr], ..row(Text, Watcher, Stored) }, "begin each line with the time, in this strftime format (%f: microseconds), and the pid";

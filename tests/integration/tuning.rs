@@ -205,7 +205,7 @@ fn the_table_says_what_set_does() {
         ("health", _) => json!("exec:true"),
         ("after" | "requires", _) => json!("w"),
         ("ready_timeout" | "health_interval" | "health_timeout" | "watchdog", _) => json!(1000.5),
-        ("nice" | "oom_score_adj" | "health_retries", _) => json!(7),
+        ("nice" | "oom_score_adj" | "health_retries" | "reload_surge", _) => json!(7),
         ("ionice", _) => json!("idle"),
         ("capabilities", _) => json!("none"),
         ("clear_groups", _) => json!(true),

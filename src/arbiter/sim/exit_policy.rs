@@ -404,9 +404,8 @@ pub(super) fn random_options(config: &mut WatcherConfig, dice: &mut Dice) {
         [Respawn::Never, Respawn::OnFailure, Respawn::Always, Respawn::Always][dice.roll(4) as usize];
     options.critical = dice.roll(8) == 0;
     options.kill_mode = ["group", "group", "process", "tree"][dice.roll(4) as usize].into();
-    for delay in [&mut options.respawn_delay, &mut options.respawn_delay_max, &mut options.respawn_window] {
-        *delay = (dice.roll(3) == 0).then(|| dice.roll(4) as f64 - 1.0);
-    }
+    let mut delay = || (dice.roll(3) == 0).then(|| dice.roll(4) as f64 - 1.0);
+    (options.respawn_delay, options.respawn_delay_max, options.respawn_window) = (delay(), delay(), delay());
     options.success_codes = (dice.roll(3) == 0).then(|| "2 3".into());
     options.success_signals = (dice.roll(3) == 0).then(|| "KILL".into());
     options.stop_command = (dice.roll(4) == 0).then(|| "/stop".into());

@@ -18,8 +18,12 @@ const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "ssh", "su", "zsh"
 /// Programs whose options have files behind them, and no patterns of their own.
 const TAKE_FILES: &[&str] = &["cat", "chmod", "chown", "cp", "head", "ls", "mv", "rm", "tail"];
 
-/// What a shell sees in a text that is more than words.
-const OF_SYNTAX: [char; 11] = ['|', '<', '>', '&', ';', '$', '`', '~', '*', '\\', '='];
+/// Whether a text has something that a shell sees as more than words, or `first` is a command of shells. Most have not.
+fn may_be_for_a_shell(text: &str, first: &str) -> bool {
+    let is_syntax =
+        |byte| matches!(byte, b'|' | b'<' | b'>' | b'&' | b';' | b'$' | b'`' | b'~' | b'*' | b'\\' | b'=');
+    text.bytes().any(is_syntax) || OF_SHELLS.contains(&first)
+}
 
 /// So many dollars of a word are looked at.
 const MOST_VARIABLES: usize = 100;
@@ -45,12 +49,9 @@ const USE_SHELL: &str = "write `sh -c '...'` around it, or `shell = True` in a w
 impl Checker {
     /// The first thing in a command line that takes a shell. What is `whole` begins with a program.
     pub(super) fn shell_syntax(&mut self, place: (&Origins, &str), text: &str, is_whole: bool) {
-        // Most command lines have nothing of the kind.
-        let first = text.split_whitespace().next().unwrap_or_default();
-        if !text.contains(OF_SYNTAX) && !OF_SHELLS.contains(&first) {
-            return;
-        }
-        if let Some((severity, message)) = problem(text, is_whole) {
+        if may_be_for_a_shell(text, text.split_whitespace().next().unwrap_or_default())
+            && let Some((severity, message)) = problem(text, is_whole)
+        {
             self.find(severity, place, message);
         }
     }
@@ -58,7 +59,7 @@ impl Checker {
 
 /// Whether the first word of a command line makes sense to a shell alone.
 pub fn is_for_a_shell(word: &str) -> bool {
-    at_the_beginning(word, word).is_some()
+    may_be_for_a_shell(word, word) && at_the_beginning(word, word).is_some()
 }
 
 fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {

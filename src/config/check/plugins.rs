@@ -13,7 +13,7 @@ impl Checker {
         let is_there = plugins.iter().any(|plugin| plugin.kind() == wanted);
         for (key, text) in watcher.free.iter() {
             let Some(option) = key.strip_prefix("flapping.") else { continue };
-            let place = (&watcher.origins, key.as_str());
+            let place = (&*watcher.origins, key.as_str());
             if let Some((_, why)) = Builtin::Flapping.problem("flapping.", option, text) {
                 self.warn(place, why);
             } else if !is_there {

@@ -103,7 +103,7 @@ fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
         ([x, a @ ..], [y, b @ ..]) if same(x, y) => return distance(a, b, limit),
         _ => {}
     }
-    let limit = limit.checked_sub(1)?;
+    let limit = limit.checked_sub(1).filter(|_| a.len().abs_diff(b.len()) <= limit)?;
     let swapped = match (a, b) {
         ([w, x, a @ ..], [y, z, b @ ..]) if same(w, z) && same(x, y) => distance(a, b, limit),
         _ => None,

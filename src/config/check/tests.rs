@@ -293,6 +293,11 @@ fn watchers_that_depend_on_each_other_are_looked_at() {
     assert_eq!(found(&file("after = BBB ccc", "requires = ccc", "")), [""; 0]);
     one(&file("after = bbc", "", ""), "3 warning there is no watcher `bbc`; did you mean `bbb`?");
     one(&file("", "", "requires = database"), "9 error there is no watcher `database`");
+    one(&file("", "", "requires = database:ok"), "9 error there is no watcher `database`");
+    let ends = "`aaa` may end for good (its respawn is not True), which stops this watcher; `requires = aaa:ok` starts it when \
+                aaa has ended well";
+    one(&file("respawn = False", "", "requires = aaa"), &format!("9 warning {ends}"));
+    assert_eq!(found(&file("respawn = False", "after = aaa", "requires = AAA:ok")), [""; 0]);
     one(
         &file("after = bbb", "requires = ccc", "after = aaa"),
         "3 error these watchers wait for each other: aaa bbb ccc",

@@ -146,7 +146,7 @@ mod tests {
         for (key, value) in others {
             let row = options::find(options::SOCKET, key).unwrap();
             assert!(row.set(&mut config.options, &row.kind.parse(value).unwrap()));
-            config.origins.keys.insert(key.to_string(), Origin { file: "x".into(), line: 1 });
+            config.origins.keys.insert((*key).into(), Origin { file: "x".into(), line: 1 });
         }
         config
     }

@@ -39,15 +39,14 @@ Options:
 pub(super) static PROGRAM: Program = Program::new("circus", HELP, " (try circus --help)", (100, 111), run);
 
 fn run(program: &Program, matches: &Matches) -> u8 {
-    let [config] = matches.free.as_slice() else {
-        return program.misused(if matches.free.is_empty() {
-            "the configuration file is missing"
-        } else {
-            "there is more than one configuration file; use include in the first"
-        });
+    let Some(config) = matches.free.first() else {
+        return program.misused("the configuration file is missing");
     };
     if let Some(hint) = habits::misplaced(config).filter(|_| !Path::new(config).exists()) {
         return program.misused(&format!("there is no file {config}; {hint}"));
+    }
+    if matches.free.len() > 1 {
+        return program.misused("there is more than one configuration file; use include in the first");
     }
     if matches.opt_present("check") {
         return super::run_command("check", vec![config.clone()]);

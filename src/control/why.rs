@@ -57,7 +57,8 @@ fn state(reply: &Json) -> String {
     let (since, waits) = (at(reply, "since"), at(reply, "waits") == true);
     if !since.is_object() {
         if at(reply, "fault").is_string() {
-            return format!("{name} is {shown}: {}.", problem(reply));
+            let is = if condition == Some("failed") { "has" } else { "is" };
+            return format!("{name} {is} {shown}: {}.", problem(reply));
         }
         let why = match (waits, at(reply, "autostart") != false) {
             (true, _) => "it waits for a connection to one of its sockets (on_demand)",
@@ -69,7 +70,8 @@ fn state(reply: &Json) -> String {
     let ago = duration(at(since, "ago").as_f64().unwrap_or(0.0));
     let because = cause(since).map(|cause| format!(": {cause}")).unwrap_or_default();
     let waits = if waits { " It waits for a connection to one of its sockets (on_demand)." } else { "" };
-    format!("{name} is {shown} since {} ({ago} ago){because}.{waits}", word(since, "at"))
+    let is = if condition == Some("failed") { "has" } else { "is" };
+    format!("{name} {is} {shown} since {} ({ago} ago){because}.{waits}", word(since, "at"))
 }
 
 fn processes(reply: &Json) -> String {

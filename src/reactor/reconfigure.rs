@@ -85,7 +85,7 @@ impl Reconfigure {
             Err(why) => why,
         };
         why.iter().for_each(|line| core.log.error(format_args!("{line}")));
-        let text = "the configuration is not taken, nothing has changed";
+        let text = "the configuration was not applied, nothing has changed";
         core.log.error(format_args!("{text}"));
         let more = why.len().saturating_sub(MOST_LINES);
         let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();

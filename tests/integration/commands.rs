@@ -401,6 +401,20 @@ fn several_names_and_patterns_are_a_request_each() {
     assert_eq!(run(&["status", "*"]), fine("late: active\nother: active\nweb1: stopped\nweb2: stopped\n"));
     let near = "error: program othr not found; did you mean other?\n".to_string();
     assert_eq!(run(&["status", "othr"]), (3, String::new(), near));
+    for (args, hint) in [
+        (&["stop", "all"][..], "program all not found; without a NAME it is all of them"),
+        (&["kill", "all"], "program all not found; '*' stands for all"),
+        (&["stop", "web1,web2"], "program web1,web2 not found; names are separated by blanks"),
+        (&["tail", "other", "stderr"], "program stderr not found; did you mean --stderr?"),
+        (
+            &["logs", "other"],
+            "'other' is not an action; use rotate or reopen; to see the output, use tail other",
+        ),
+        (&["set", "other", "numprocs", "2"], "unknown key 'numprocs'; did you mean numprocesses?"),
+    ] {
+        let (code, _, err) = run(args);
+        assert!(code != 0 && err.trim_end().ends_with(hint), "{args:?}: {err}");
+    }
     let near = "error: 'numprocess' option not found; did you mean numprocesses?\n".to_string();
     assert_eq!(run(&["get", "other", "numprocess"]), (3, String::new(), near));
     let near = "respawn = Tru is neither true (yes, true, on, 1) nor false (no, false, off, 0), nor on-failure; did you mean True?\n";

@@ -179,6 +179,15 @@ fn wrong_command_lines_never_reach_a_daemon() {
     ] {
         assert_eq!(run(args), (1, String::new(), format!("{what} is not a whole number\n")));
     }
+    for (args, what) in [
+        (&["kill", "-9", "web"][..], "-9 is not a watcher; a signal is given as --signum 9"),
+        (&["kill", "web", "TERM"], "TERM is not a watcher; a signal is given as --signum TERM"),
+        (&["signal", "HUP", "web"], "the signal comes last: signal NAME HUP"),
+        (&["signal", "-9", "web"], "the signal comes last: signal NAME 9"),
+    ] {
+        let (code, out, err) = run(args);
+        assert!(code == 1 && out.is_empty() && err.starts_with(what), "{args:?}: {err}");
+    }
     assert!(run(&["--endpoint", "none", "signal", "web", "HUP"]).2.contains("nothing to connect to"));
     assert_eq!(run(&["--endpoint", "udp://x", "list"]).0, 1);
     assert_eq!(run(&["--endpoint", "none", "list"]).0, 1);

@@ -250,7 +250,10 @@ fn a_bad_file_changes_nothing_and_the_client_is_told_why() {
             [&["reloadconfig"][..], &["reloadconfig", "--waiting"], &["restart"], &["restart", "--waiting"]]
         {
             let reason = circus.ctl_refused(args);
-            assert!(reason.starts_with("the configuration is not taken, nothing has changed:\n"), "{reason}");
+            assert!(
+                reason.starts_with("the configuration was not applied, nothing has changed:\n"),
+                "{reason}"
+            );
             assert!(wanted.iter().all(|part| reason.contains(part)), "{wanted:?} in {reason}");
         }
         assert_eq!(state(&circus), before);

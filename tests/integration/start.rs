@@ -169,6 +169,13 @@ fn a_configuration_may_be_in_many_files() {
 }
 
 #[test]
+fn a_command_where_a_configuration_stands_is_answered_with_the_likely_one() {
+    fails(&["chek", "web.ini"], 100, &["there is no file chek; did you mean circus check?"]);
+    fails(&["start", "web"], 100, &["there is no file start; did you mean circus ctl start?"]);
+    fails(&["a.ini", "b.ini"], 100, &["there is more than one configuration file"]);
+}
+
+#[test]
 fn what_the_system_refuses_has_its_own_code() {
     let dir = Dir::new();
     let config = dir.config("c.ini", SLEEPER);

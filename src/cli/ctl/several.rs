@@ -15,6 +15,7 @@ use crate::control::plain::plain_text;
 use crate::control::{Map, at, field, items};
 #[cfg(feature = "tail")]
 use crate::host::waiting::Waiting;
+use crate::signals;
 use crate::sorted::Sorted;
 use serde_json::Value as Json;
 use std::io::{IsTerminal, stdout};
@@ -66,6 +67,9 @@ pub(super) fn args_of(invocation: &Invocation, name: Option<&String>) -> Result<
     let Invocation { command, args, .. } = invocation;
     let (first, names) = named(invocation);
     let behind = args.words.get(first + names.len()..).unwrap_or_default();
+    if let Some(why) = misplaced_signal(command.name, names, behind) {
+        return Err(why);
+    }
     if are_named(invocation)
         && command.usage().contains("PID")
         && behind.len() > usize::from(command.name == "signal")
@@ -75,6 +79,24 @@ pub(super) fn args_of(invocation: &Invocation, name: Option<&String>) -> Result<
     let before = args.words.get(..first).unwrap_or_default();
     let words = before.iter().chain(name.or(names.first())).chain(behind).cloned().collect();
     Ok(CliArgs { words, flags: args.flags.clone() })
+}
+
+/// What to say of a signal that was typed where `kill` and `signal` have names: a mistake that must not kill.
+fn misplaced_signal(command: &str, names: &[String], behind: &[String]) -> Option<String> {
+    let number = |word: &String| word.trim_start_matches('-').to_string();
+    let is_signal = |word: &&String| signals::parse(&number(word)).is_some();
+    let several = names.len() > 1;
+    match command {
+        "kill" => {
+            let word = names.iter().find(|word| word.starts_with('-') || several && is_signal(word))?;
+            Some(format!("{word} is not a watcher; a signal is given as --signum {}", number(word)))
+        }
+        "signal" if !behind.last().is_some_and(|last| is_signal(&last)) => {
+            let word = names.iter().find(is_signal)?;
+            Some(format!("the signal comes last: signal NAME {}", number(word)))
+        }
+        _ => None,
+    }
 }
 
 /// Sends a request for each name and prints the answers; the exit code is that of the last one that is not 0.

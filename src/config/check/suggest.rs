@@ -78,8 +78,8 @@ pub fn supervisord(names: &mut dyn Iterator<Item = &str>) -> Option<(usize, &'st
             ["program:", "fcgi-program:", "eventlistener:"].iter().any(|kind| name.starts_with(kind));
         first = first.or((is_program || name == "supervisord").then_some(n));
     }
-    let advice = "this is a configuration of supervisord, which circus does not read: make [circus] of [supervisord] and \
-        [watcher:NAME] of each [program:NAME]; then `circus check` says what each option is called";
+    let advice = "this is a configuration of supervisord, which circus does not read: rename [supervisord] to [circus] and each \
+        [program:NAME] to [watcher:NAME]; then `circus check` names the option for each of supervisord's";
     first.map(|n| (n, advice))
 }
 

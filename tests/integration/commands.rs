@@ -451,11 +451,16 @@ fn several_names_and_patterns_are_a_request_each() {
     assert_eq!(run(&["signal", "web*", "other", "CONT"]), fine("web1: ok\nweb2: ok\nother: ok\n"));
     assert_eq!(run(&["get", "web*", "numprocesses"]), fine("web1: numprocesses: 2\nweb2: numprocesses: 2\n"));
     assert_eq!(run(&["set", "web*", "max_age", "0"]), fine("web1: ok\nweb2: ok\n"));
-    let missing = "error: none: program none not found\n".to_string();
-    assert_eq!(run(&["kill", "none", "web1"]), (3, "web1: ok\n".into(), missing.clone()));
-    assert_eq!(run(&["signal", "none", "web1", "CONT"]), (3, "web1: ok\n".into(), missing));
-    let near = "error: othr: program othr not found; did you mean other?\n".to_string();
-    assert_eq!(run(&["logs", "reopen", "othr", "other"]), (3, "other: no files\n".into(), near));
+    // Of an order with a wrong name nothing is done.
+    let before = circus.pids("web1");
+    let missing = "error: program none not found\n".to_string();
+    assert_eq!(run(&["kill", "web1", "none"]), (3, String::new(), missing.clone()));
+    assert_eq!(run(&["stop", "web1", "none"]), (3, String::new(), missing.clone()));
+    assert_eq!(run(&["signal", "none", "web1", "KILL"]), (3, String::new(), missing));
+    let now = circus.pids("web1");
+    assert!(circus.status("web1") == "active" && before.iter().any(|pid| now.contains(pid)));
+    let near = "error: program othr not found; did you mean other?\n".to_string();
+    assert_eq!(run(&["logs", "reopen", "other", "othr"]), (3, String::new(), near));
     let (code, out, _) = run(&["stats", "web*"]);
     let heads: Vec<&str> = out.lines().filter(|line| line.ends_with(':')).collect();
     assert_eq!((code, heads), (0, vec!["web1:", "web2:"]), "{out}");

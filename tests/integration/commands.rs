@@ -451,9 +451,13 @@ fn several_names_and_patterns_are_a_request_each() {
     assert_eq!(run(&["signal", "web*", "other", "CONT"]), fine("web1: ok\nweb2: ok\nother: ok\n"));
     assert_eq!(run(&["get", "web*", "numprocesses"]), fine("web1: numprocesses: 2\nweb2: numprocesses: 2\n"));
     assert_eq!(run(&["set", "web*", "max_age", "0"]), fine("web1: ok\nweb2: ok\n"));
-    let missing = "error: none: program none not found\n".to_string();
-    assert_eq!(run(&["kill", "none", "web1"]), (3, "web1: ok\n".into(), missing.clone()));
-    assert_eq!(run(&["signal", "none", "web1", "CONT"]), (3, "web1: ok\n".into(), missing));
+    let missing = "error: program none not found\n".to_string();
+    assert_eq!(run(&["kill", "web1", "none"]), (3, String::new(), missing.clone()));
+    assert_eq!(run(&["signal", "none", "WEB1", "CONT"]), (3, String::new(), missing.clone()));
+    assert_eq!(run(&["incr", "web1", "none"]), (3, String::new(), missing));
+    assert_eq!(run(&["get", "web1", "numprocesses"]), fine("numprocesses: 2\n"), "nothing was done");
+    let near = "error: program wbe1 not found; did you mean web1?\n".to_string();
+    assert_eq!(run(&["kill", "web2", "wbe1"]), (3, String::new(), near));
     let near = "error: othr: program othr not found; did you mean other?\n".to_string();
     assert_eq!(run(&["logs", "reopen", "othr", "other"]), (3, "other: no files\n".into(), near));
     let (code, out, _) = run(&["stats", "web*"]);

@@ -105,7 +105,10 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     let deadline = deadline_of(&invocation.options, waits);
     let names = match names(connection, invocation, deadline)? {
         Ok(names) => names,
-        Err(missing) => return Ok(complain(&format!("error: program {missing} not found"), REFUSED)),
+        Err(missing) => {
+            let hint = meant(invocation, &args_of(invocation, Some(&missing)).unwrap_or_default().words);
+            return Ok(complain(&format!("error: program {missing} not found{hint}"), REFUSED));
+        }
     };
     #[cfg(feature = "tail")]
     if invocation.args.has("follow") {
@@ -140,7 +143,8 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     Ok(code)
 }
 
-/// The names that are meant, each once; a pattern for which there is none is the error.
+/// The names that are meant, each once; a pattern for which there is none is the error. So is a name, where it may be a
+/// PID or a count that is mistyped: half of such a command must not be done.
 fn names(
     connection: &mut Connection,
     invocation: &Invocation,
@@ -148,11 +152,12 @@ fn names(
 ) -> Result<Result<Vec<String>, String>, Trouble> {
     let mut found: Vec<String> = Vec::new();
     let takes_patterns = invocation.command.flags().any(|flag| flag.name == "match");
+    let takes_number = ["PID", "NB"].iter().any(|number| invocation.command.usage().contains(number));
     let mut known: Option<Vec<String>> = None;
     let all = [String::from("*")];
     let (_, words) = named(invocation);
     for word in if words.is_empty() { all.as_slice() } else { words } {
-        if takes_patterns || !is_pattern(word) {
+        if takes_patterns || !takes_number && !is_pattern(word) {
             found.push(word.clone());
             continue;
         }
@@ -167,7 +172,11 @@ fn names(
         };
         let pattern = Matcher::new(word, Matching::Glob).map_err(Trouble::Other)?;
         let before = found.len();
-        found.extend(all.iter().filter(|name| pattern.matches(name) || *name == word).cloned());
+        let is_meant = |name: &&String| match is_pattern(word) {
+            true => pattern.matches(name) || *name == word,
+            false => **name == word.to_lowercase(),
+        };
+        found.extend(all.iter().filter(is_meant).cloned());
         if found.len() == before {
             return Ok(Err(word.clone()));
         }

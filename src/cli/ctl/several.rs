@@ -107,7 +107,7 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     let names = match names(connection, invocation, deadline)? {
         Ok(names) => names,
         Err(missing) => {
-            let hint = meant(invocation, std::slice::from_ref(&missing));
+            let hint = meant(invocation, &args_of(invocation, Some(&missing)).unwrap_or_default().words);
             return Ok(complain(&format!("error: program {missing} not found{hint}"), REFUSED));
         }
     };

@@ -34,8 +34,8 @@ _circus_watchers() {
 }
 
 _circus_parts='ctl check init top run'
-_circus_commands='add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why'
-_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --token-file --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --signum --graceful_timeout --match --lines --pid'
+_circus_commands='add decr deploy dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses numwatchers options quit reload reloadconfig restart rollback rm set signal start stats status stop tail why'
+_circus_valued='--log-level --log-output --logger-config --pidfile --endpoint --token-file --timeout --ssh --ssh_keyfile --sort --filter --grace --remap --option --soak --surge --canary --signum --graceful_timeout --match --lines --pid'
 _circus_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS RTMIN RTMAX'
 
 # The argument of an option.
@@ -58,12 +58,14 @@ _circus_options() {
     case $part-$command in
     ctl-add) _circus_words --start --option --waiting ;;
     ctl-decr) _circus_words --waiting ;;
+    ctl-deploy) _circus_words --soak --surge --sequential --canary --go --back --dry-run --waiting ;;
     ctl-incr) _circus_words --waiting ;;
     ctl-kill) _circus_words --signum --graceful_timeout --waiting ;;
     ctl-quit) _circus_words --waiting ;;
     ctl-reload) _circus_words --sequential --terminate --waiting ;;
-    ctl-reloadconfig) _circus_words --waiting ;;
+    ctl-reloadconfig) _circus_words --dry-run --waiting ;;
     ctl-restart) _circus_words --match --waiting ;;
+    ctl-rollback) _circus_words --waiting ;;
     ctl-rm) _circus_words --nostop --waiting ;;
     ctl-set) _circus_words --waiting ;;
     ctl-signal) _circus_words --children --recursive ;;
@@ -84,7 +86,7 @@ _circus_options() {
 # The word behind a command.
 _circus_behind() {
     case "$command $place" in
-    'decr 0' | 'get 0' | 'incr 0' | 'kill 0' | 'list '* | 'logs 1' | 'numprocesses '* | 'options '* | 'reload '* | 'restart '* | 'rm '* | 'set 0' | 'signal 0' | 'start '* | 'stats 0' | 'status '* | 'stop '* | 'tail '* | 'why '*) _circus_watchers ;;
+    'decr 0' | 'deploy '* | 'get 0' | 'incr 0' | 'kill 0' | 'list '* | 'logs 1' | 'numprocesses '* | 'options '* | 'reload '* | 'restart '* | 'rollback '* | 'rm '* | 'set 0' | 'signal 0' | 'start '* | 'stats 0' | 'status '* | 'stop '* | 'tail '* | 'why '*) _circus_watchers ;;
     'get 1' | 'get 2' | 'get 3' | 'get 4' | 'get 5' | 'get 6' | 'get 7' | 'get 8' | 'get 9') _circus_words $_circus_keys ;;
     'set 1' | 'set 3' | 'set 5' | 'set 7' | 'set 9') _circus_words $_circus_settable ;;
     'set 2' | 'set 4' | 'set 6' | 'set 8') _circus_value ;;
@@ -103,8 +105,8 @@ _circus_value() {
     esac
 }
 
-_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn respawn_delay respawn_delay_max respawn_window success_codes success_signals critical retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout kill_mode stop_command send_hup reload_signal reload_command max_age max_age_variance max_rss ready ready_timeout after requires health health_interval health_timeout health_retries watchdog nice ionice oom_score_adj umask no_new_privs capabilities clear_groups sandbox sandbox.net hook_timeout hooks_uid ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
-_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn respawn_delay respawn_delay_max respawn_window success_codes success_signals critical retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout kill_mode stop_command send_hup reload_signal reload_command max_age max_age_variance max_rss ready ready_timeout after requires health health_interval health_timeout health_retries watchdog nice ionice oom_score_adj umask no_new_privs capabilities clear_groups sandbox sandbox.net hook_timeout hooks_uid ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
+_circus_keys='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn respawn_delay respawn_delay_max respawn_window reload_surge success_codes success_signals critical retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout kill_mode stop_command send_hup reload_signal reload_command max_age max_age_variance max_rss ready ready_timeout after requires health health_interval health_timeout health_retries watchdog nice ionice oom_score_adj umask no_new_privs capabilities clear_groups sandbox sandbox.net hook_timeout hooks_uid ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
+_circus_settable='cmd args numprocesses shell shell_args executable working_dir uid gid copy_env copy_path virtualenv virtualenv_py_ver env_file warmup_delay autostart respawn respawn_delay respawn_delay_max respawn_window reload_surge success_codes success_signals critical retry_in max_retry priority singleton use_sockets sockets stdin_socket close_child_stdin close_child_stdout close_child_stderr on_demand stop_signal stop_children graceful_timeout kill_mode stop_command send_hup reload_signal reload_command max_age max_age_variance max_rss ready ready_timeout after requires health health_interval health_timeout health_retries watchdog nice ionice oom_score_adj umask no_new_privs capabilities clear_groups sandbox sandbox.net hook_timeout hooks_uid ring_bytes stdout_stream.class stderr_stream.class stdout_stream.filename stderr_stream.filename stdout_stream.max_bytes stderr_stream.max_bytes stdout_stream.backup_count stderr_stream.backup_count stdout_stream.time_format stderr_stream.time_format stdout_stream.color stderr_stream.color stdout_stream.rotate_when stderr_stream.rotate_when stdout_stream.rotate_interval stderr_stream.rotate_interval stdout_stream.utc stderr_stream.utc stdout_stream.prefix stderr_stream.prefix stdout_stream.address stderr_stream.address stdout_stream.facility stderr_stream.facility stdout_stream.severity stderr_stream.severity stdout_stream.tag stderr_stream.tag stdout_stream.compress stderr_stream.compress'
 
 _circus() {
     local program=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}

@@ -113,6 +113,22 @@ mod reconfigure {
     }
 }
 
+/// There is no canary.
+#[cfg(not(feature = "deploy"))]
+mod deploy {
+    use super::*;
+
+    impl Watcher {
+        pub(in crate::arbiter) fn holds_canary(&self) -> bool {
+            false
+        }
+
+        pub(in crate::arbiter) fn hold_canary(&mut self, _: &mut Cx) {}
+
+        pub(in crate::arbiter) fn give_canary_up(&mut self, _: &mut Cx) {}
+    }
+}
+
 /// No hook is asked, and no command of the user takes the place of what circus does itself.
 #[cfg(not(feature = "hooks"))]
 mod hooks {

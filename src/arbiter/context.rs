@@ -44,6 +44,8 @@ pub(super) struct Outcome {
     pub(super) reload_failure: Option<String>,
     /// What has led to a change, if the event that is being handled did not.
     pub(super) because: Option<Cause>,
+    /// Its options are others now.
+    pub(super) has_other_options: bool,
     /// It was told to run, and so is what it requires.
     pub(super) brings_along: bool,
 }

@@ -10,6 +10,7 @@ use super::context::Cx;
 use super::exit_policy::succeeded;
 use super::process::{Exit, Fate, Process};
 use super::reload::Reload;
+use super::request::Manner;
 use super::respawn::{Backoff, Chain, Retry};
 use super::run::Next;
 use super::time::Time;
@@ -43,15 +44,21 @@ impl Watcher {
     /// The options that have made this process, if it is one of its own.
     pub fn options_of(&self, pid: Pid) -> &Rc<WatcherConfig> {
         let process = self.processes.values().find(|process| process.pid == pid);
-        let old = process.is_some_and(|process| process.generation < self.spawns.generation);
+        let old = process.is_some_and(|process| self.is_old(process));
         if old || !self.is_reloading() { self.proven() } else { &self.config }
     }
 
-    /// It runs on options that newer ones were to take the place of: since when those hold, and why the newer ones
-    /// have failed.
+    /// It runs on options that newer ones were to take the place of: since when those hold, and what has become of
+    /// the newer ones.
     pub fn fallen_back(&self) -> Option<(Time, &str)> {
-        let proven = self.settings.proven.as_ref()?;
-        Some((proven.since, proven.failed.as_deref()?))
+        let failed = self.settings.proven.as_ref().and_then(|it| Some((it.since, it.failed.as_deref()?)));
+        failed.or(self.settings.behind.as_deref().map(|why| (self.settings.since, why)))
+    }
+
+    /// The manner of a reload for which nobody has asked for another one.
+    pub(super) fn manner(&self, sequential: bool) -> Manner {
+        let surge = self.config.options.reload_surge.and_then(|surge| usize::try_from(surge).ok());
+        Manner { sequential, surge, ..Manner::default() }
     }
 
     /// It has got other options, which make its processes anew; those before were these, which are good if a process
@@ -66,9 +73,9 @@ impl Watcher {
 
     /// The options that hold now make its processes, for good or ill.
     pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
-        if self.settings.proven.take().is_some() {
-            cx.act(Action::Changed(self.id));
-        }
+        let Some(proven) = self.settings.get_mut().and_then(|it| it.proven.take()) else { return };
+        self.settings.previous = Some((proven.config, proven.since));
+        cx.act(Action::Changed(self.id));
     }
 
     /// The options that hold now have made good processes. If they were set while those were made, that comes next.
@@ -78,10 +85,14 @@ impl Watcher {
         }
     }
 
-    /// The newer options have failed.
+    /// The newer options have failed. Those of a deployment are forgotten, as if it had never been.
     pub(super) fn fall_back(&mut self, reason: &str, cx: &mut Cx) {
-        let Some(proven) = &mut self.settings.proven else { return };
-        proven.failed = Some(reason.into());
+        let failed = format!("failed: {reason}").into();
+        if self.run().manner.deploys {
+            return self.go_back(failed, cx);
+        }
+        let Some(proven) = self.settings.get_mut().and_then(|it| it.proven.as_mut()) else { return };
+        proven.failed = Some(failed);
         let name = &self.config.name;
         let text =
             format!("{name}: the options that it had before make its processes until a reload succeeds");
@@ -89,19 +100,64 @@ impl Watcher {
         cx.act(Action::Changed(self.id));
     }
 
-    /// For how many seconds each process of a reload has to live where no `ready` tells that it does its work. None
-    /// that a reload makes by the same options as before has to.
+    /// Its options are again those that last made a good generation, if newer ones have not.
+    pub(super) fn go_back(&mut self, behind: Box<str>, cx: &mut Cx) {
+        let Some(proven) = self.settings.get_mut().and_then(|it| it.proven.take()) else { return };
+        self.config = proven.config;
+        (self.settings.since, self.settings.behind) = (proven.since, Some(behind));
+        cx.outcome.has_other_options = true;
+        cx.act(Action::Changed(self.id));
+    }
+
+    /// For how many seconds each process of a reload has to live where no `ready` tells that it does its work, and for
+    /// how many it has to do it. None that a reload makes by the same options as before has to.
     fn trial(&self) -> Option<f64> {
-        self.settings.proven.is_some().then(|| Backoff::of(&self.config).stable)
+        let soak = self.run().manner.soak;
+        match self.settings.proven.is_some() {
+            true => Some(soak.max(Backoff::of(&self.config).stable)),
+            false => Some(soak).filter(|soak| *soak > 0.0),
+        }
+    }
+
+    /// When a process of a reload has shown that it is good, if it goes on as it does.
+    fn is_good_at(&self, process: &Process) -> Option<Time> {
+        if !process.is_ready() {
+            return None;
+        }
+        Some(match process.ready_since().filter(|_| self.config.options.ready.is_some()) {
+            Some(ready) => ready.plus(self.run().manner.soak),
+            None => process.started.plus(self.trial().unwrap_or(0.0)),
+        })
     }
 
     /// When the processes of the reload under way have all shown that they are good, as far as is known now. Old ones
     /// are replaced however they fare.
     pub(super) fn good_at(&self) -> Option<Time> {
-        let lives = self.trial().filter(|_| self.config.options.ready.is_none()).unwrap_or(0.0);
-        let new = |p: &&Process| p.holds_slot() && p.generation == self.spawns.generation;
-        let mut new = self.processes.values().filter(new);
-        new.try_fold(Time(0), |at, p| p.is_ready().then(|| at.max(p.started.plus(lives))))
+        let mut new = self.processes.values().filter(|p| p.holds_slot() && !self.is_old(p));
+        new.try_fold(Time(0), |at, p| Some(at.max(self.is_good_at(p)?)))
+    }
+
+    /// Whether a process is of an earlier generation than those that are made now.
+    pub(super) fn is_old(&self, process: &Process) -> bool {
+        process.generation < self.spawns.generation
+    }
+
+    /// How many old processes make room for new ones, when there may not be more beside these.
+    pub(super) fn surplus(&self) -> usize {
+        let old = self.processes.values().filter(|p| p.holds_slot() && self.is_old(p)).count();
+        let more = self.processes.holding().saturating_sub(self.config.wanted());
+        if self.has_room() { 0 } else { more.min(old) }
+    }
+
+    /// Whether another process may be there beside those of both generations.
+    pub(super) fn has_room(&self) -> bool {
+        let most = self.run().manner.surge.map(|surge| self.config.wanted().saturating_add(surge));
+        most.is_none_or(|most| self.processes.len() < most)
+    }
+
+    /// When the reload goes on that makes new processes beside the old ones, of which so many are left to make.
+    pub(super) fn decides_at(&self, left: usize) -> Option<Time> {
+        self.good_at().filter(|_| left == 0 || self.surplus() > 0)
     }
 
     pub(super) fn new_ones_are_good(&self, now: Time) -> bool {
@@ -111,26 +167,32 @@ impl Watcher {
     /// When the next process may be replaced: all that were so far are well, and no old one is on its way out for
     /// another reason.
     pub(super) fn goes_on_at(&self) -> Option<Time> {
-        let leaves = self.processes.values().any(|p| p.generation < self.spawns.generation && !p.runs());
+        let leaves = self.processes.values().any(|p| self.is_old(p) && !p.runs());
         self.good_at().filter(|_| !leaves && !self.run().is_waiting())
     }
 
     /// Whether a process is of the generation before, which stays while the new one is on trial.
     pub(super) fn stays_for_now(&self, process: &Process) -> bool {
-        let spawning = matches!(self.run().reload, Some(Reload::Spawning { .. }));
-        spawning && process.generation < self.spawns.generation && self.trial().is_some()
+        self.has_two_generations() && self.is_old(process) && self.is_on_trial()
+    }
+
+    /// Whether the new processes have to show that they are good.
+    fn is_on_trial(&self) -> bool {
+        self.trial().is_some() || self.run().manner.canary.is_some()
     }
 
     /// Why the end of a process by itself shows that the generation on trial, which it is of, is no good.
     pub(super) fn fails_trial(&self, process: &Process, exit: Exit, now: Time) -> Option<String> {
         let reloads = match self.run().reload {
-            Some(Reload::Spawning { .. } | Reload::OneByOne { .. }) => true,
+            Some(Reload::Spawning { .. } | Reload::Held | Reload::OneByOne { .. }) => true,
             None | Some(Reload::Wanted(_) | Reload::Draining | Reload::Commands { .. }) => false,
         };
-        let is_new =
-            reloads && process.generation == self.spawns.generation && process.more.not_run.is_none();
-        let lives = self.trial().filter(|_| is_new && process.is_ready())?;
-        let ended_early = now.since(process.started) < lives && self.replaces_after(exit, None, true);
+        let is_told = process.more.not_run.is_some() || !process.is_ready();
+        if !reloads || is_told || self.is_old(process) || !self.is_on_trial() {
+            return None;
+        }
+        let stable = Backoff::of(&self.config).stable;
+        let ended_early = now.since(process.started) < stable && self.replaces_after(exit, None, true);
         let is_bad = process.ailment().is_some() || ended_early || !succeeded(exit, &self.config.options);
         is_bad.then(|| format!("a new process {}", exit.words()))
     }

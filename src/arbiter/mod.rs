@@ -74,6 +74,8 @@ mod absent;
 mod calls;
 #[cfg(feature = "dependencies")]
 mod dependencies;
+#[cfg(feature = "deploy")]
+mod deploy;
 #[cfg(feature = "health")]
 mod health;
 #[cfg(feature = "on_demand")]
@@ -149,7 +151,7 @@ impl Arbiter {
         for config in watchers {
             let id = arbiter.insert(config);
             if let Some(watcher) = arbiter.watchers.get_mut(&id) {
-                watcher.settings.loaded = Some(watcher.config.clone());
+                watcher.loaded = Some(watcher.config.clone());
             }
         }
         arbiter
@@ -333,8 +335,11 @@ impl Arbiter {
         self.agenda.touch(id);
         // It may have got processes to start only now.
         self.bring_along(id);
-        let Outcome { done, over, because, .. } = std::mem::take(&mut self.cx.outcome);
+        let Outcome { done, over, because, has_other_options, .. } = std::mem::take(&mut self.cx.outcome);
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        if has_other_options {
+            self.dependencies.have_changed(&watcher.config);
+        }
         let after = watcher.standing();
         watcher.history.compare(self.cx.now, before, after, because.as_ref().unwrap_or(&self.cx.cause));
         let status = watcher.status();

@@ -8,7 +8,6 @@ use super::context::Cx;
 use super::history::Restart;
 use super::hooks::MOST_CALLS;
 use super::process::Process;
-use super::reload::Manner;
 use super::request::{Errno, Order, Reply, Task, Ticket};
 use super::run::Run;
 use super::waiters::{Await, Waiter};
@@ -61,6 +60,8 @@ impl Arbiter {
             Task::Restart(_) | Task::Reloadconfig => {
                 Ok(self.read_again(what != Task::Reloadconfig, wait(Await::Restarted)))
             }
+            #[cfg(feature = "deploy")]
+            Task::Deploy(deploy) => self.deploy(deploy, &wait(Await::Reloaded)),
             Task::Reload { name, graceful, sequential } => {
                 let what = if graceful { Await::Reloaded } else { Await::Restarted };
                 self.reload(name, graceful, sequential, &wait(what))
@@ -197,7 +198,7 @@ impl Arbiter {
         };
         Ok(self.carry_out(&ids, wait, &|w, cx| match (graceful, w.goal) {
             (false, _) => w.restart(cx),
-            (true, Goal::Up) => w.want_reload(Manner { sequential }),
+            (true, Goal::Up) => w.want_reload(w.manner(sequential)),
             (true, Goal::Down) => w.want_up(cx),
             (true, Goal::Gone) => {}
         }))
@@ -312,6 +313,8 @@ fn starts_something(task: &Task) -> bool {
         | Task::Change { .. } => true,
         #[cfg(feature = "edit")]
         Task::Edit(edit) => edit.starts_something(),
+        #[cfg(feature = "deploy")]
+        Task::Deploy(_) => true,
         Task::Stop(_) | Task::Kill { .. } | Task::Signal { .. } | Task::Quit => false,
     }
 }

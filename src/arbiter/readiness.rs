@@ -72,6 +72,11 @@ impl Process {
         self.more.liveness.as_ref().is_none_or(|liveness| liveness.ready.is_some())
     }
 
+    /// Since when it does its work, if that is looked after.
+    pub(super) fn ready_since(&self) -> Option<Time> {
+        self.more.liveness.as_ref().and_then(|liveness| liveness.ready)
+    }
+
     /// How many health probes in a row it has failed, if it is looked after and ready.
     pub fn failed_probes(&self) -> Option<u32> {
         self.more

@@ -6,7 +6,7 @@
 
 use super::context::Cx;
 use super::orders::{STOPPING, Wait};
-use super::request::{Errno, Reply, Ticket};
+use super::request::{Errno, Planned, Reply, Ticket};
 use super::roster::streams;
 use super::time::Time;
 use super::waiters::{Await, Waiter};
@@ -19,18 +19,31 @@ use crate::sorted::Sorted;
 use std::rc::Rc;
 
 /// An order to read the files again; it comes back with what was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// Whose order it is.
     pub ticket: Ticket,
     /// Answer when everything is done.
     pub waiting: bool,
-    /// Stop everything and start it again, whether it has changed or not.
-    pub restart: bool,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What files are read for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    /// To apply what has changed.
+    Apply {
+        /// Stop everything and start it again, whether it has changed or not.
+        restart: bool,
+    },
+    /// For some watchers alone; all the rest stays as it is.
+    #[cfg(feature = "deploy")]
+    Look(super::request::Deploy),
 }
 
 /// What the files say now, as far as it is about watchers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewConfig {
     /// The watchers, whatever made them, each name once.
     pub watchers: Vec<WatcherConfig>,
@@ -38,6 +51,8 @@ pub struct NewConfig {
     pub warmup_delay: f64,
     /// Watchers whose processes would get something else from circus now, such as another socket.
     pub touched: Vec<WatcherId>,
+    /// What would change beside watchers, if that was asked.
+    pub beside: Vec<Planned>,
 }
 
 /// A watcher, and what is to come of it, which a client may wait for; `None`: its options hold from now on, no more.
@@ -50,7 +65,8 @@ impl Arbiter {
     /// Has the files read; with `restart` everything is started anew then. The answer comes with what is found.
     pub(super) fn read_again(&mut self, restart: bool, wait: Wait) -> Option<Reply> {
         let Wait { ticket, waiting, .. } = wait;
-        self.cx.act(Action::Read(Reading { ticket, waiting, restart }));
+        let purpose = Purpose::Apply { restart };
+        self.cx.act(Action::Read(Reading { ticket, waiting, purpose }));
         None
     }
 
@@ -61,11 +77,15 @@ impl Arbiter {
             Ok(_) if self.is_ending() => {
                 self.cx.reply(reading.ticket, Reply::error(Errno::Conflict, STOPPING));
             }
-            Ok(new) => self.reconfigure(reading, *new),
+            Ok(new) => match &reading.purpose {
+                Purpose::Apply { restart } => self.reconfigure(&reading, *restart, *new),
+                #[cfg(feature = "deploy")]
+                Purpose::Look(deploy) => self.have_looked(&reading, deploy, *new),
+            },
         }
     }
 
-    fn reconfigure(&mut self, reading: Reading, new: NewConfig) {
+    fn reconfigure(&mut self, reading: &Reading, restart: bool, new: NewConfig) {
         self.warmup_delay = new.warmup_delay;
         let mut steps: Vec<Step> = Vec::new();
         let ids: Vec<_> = new.watchers.iter().map(|config| self.find(&config.name).map(|w| w.id)).collect();
@@ -92,7 +112,7 @@ impl Arbiter {
                 Some(_) | None => {}
             }
         }
-        if reading.restart {
+        if restart {
             steps.retain(|(_, step)| *step == Some(Await::Removed));
             for id in self.by_priority().into_iter().rev() {
                 let autostart = self.watcher(id).is_some_and(|watcher| watcher.config.options.autostart);
@@ -105,9 +125,9 @@ impl Arbiter {
     }
 
     /// The watchers that a file once named and that are not among these.
-    fn not_in(&self, ids: &[Option<WatcherId>]) -> Vec<WatcherId> {
+    pub(super) fn not_in(&self, ids: &[Option<WatcherId>]) -> Vec<WatcherId> {
         let named: Sorted<WatcherId, ()> = ids.iter().flatten().map(|id| (*id, ())).collect();
-        let of_file = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.settings.loaded.is_some());
+        let of_file = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.loaded.is_some());
         let mut gone = self.by_priority();
         gone.retain(|id| of_file(id) && !named.contains_key(id));
         gone.reverse();
@@ -120,19 +140,22 @@ impl Arbiter {
         self.cx.log(Level::Info, text);
         let id = self.admit(config);
         let watcher = self.watchers.get_mut(&id)?;
-        watcher.settings.loaded = Some(watcher.config.clone());
+        watcher.loaded = Some(watcher.config.clone());
         autostart.then_some((id, START))
     }
 
     /// Gives a watcher what has changed in the files.
     fn amend(&mut self, id: WatcherId, new: WatcherConfig) -> Option<Step> {
         let watcher = self.watchers.get_mut(&id)?;
-        let old = watcher.settings.loaded.clone().unwrap_or_else(|| watcher.config.clone());
+        let old = watcher.loaded.clone().unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
-            watcher.settings.loaded = Some(old);
+            watcher.loaded = Some(old);
             return None;
         }
         self.dependencies.have_changed(&watcher.config);
+        // What was rolled back is not what the next change of the file goes on from.
+        let is_behind = watcher.settings.get_mut().is_some_and(|it| it.behind.take().is_some());
+        let old = if is_behind { watcher.config.clone() } else { old };
         let (changes, step) = watcher.take_over(&old, new, self.cx.now);
         self.dependencies.have_changed(&watcher.config);
         let name = &watcher.config.name;
@@ -144,8 +167,8 @@ impl Arbiter {
         Some((id, step))
     }
 
-    fn take_steps(&mut self, reading: Reading, steps: Vec<Step>) {
-        let Reading { ticket, waiting, .. } = reading;
+    fn take_steps(&mut self, reading: &Reading, steps: Vec<Step>) {
+        let Reading { ticket, waiting, .. } = *reading;
         let parts = steps.iter().filter(|(_, step)| step.is_some()).count();
         if waiting && parts > 0 {
             self.await_parts(ticket, parts);
@@ -200,7 +223,7 @@ impl Watcher {
             Goal::Up => has(Live::Numprocesses).then_some(Await::Settled),
             Goal::Down | Goal::Gone => START.filter(|_| self.is_mended(old, renew)),
         };
-        self.settings.loaded = Some(new);
+        self.loaded = Some(new);
         (changes, step)
     }
 

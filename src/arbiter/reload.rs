@@ -6,11 +6,14 @@
 
 use super::context::Cx;
 use super::history::{Restart, What};
+use super::process::Process;
+use super::request::Manner;
 use super::run::Run;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid, Published, Whom};
 use crate::config::hooks::Hook;
 use crate::signals::{self, SIGHUP};
+use crate::sorted::sort_by;
 use std::collections::VecDeque;
 
 /// A reload in progress.
@@ -20,19 +23,14 @@ pub(super) enum Reload {
     Wanted(Manner),
     /// New processes are being spawned, so many are left, or all are there and on trial.
     Spawning { left: usize },
+    /// A canary of good processes runs beside the old ones, until somebody judges it.
+    Held,
     /// The old processes were asked to end; some are left.
     Draining,
     /// One by one: these are left to replace, this one is on its way out.
     OneByOne { queue: VecDeque<Pid>, current: Option<Pid> },
     /// reload_command is run for one process after the other: these are left, it runs for this one.
     Commands { queue: VecDeque<Pid>, current: Option<Pid> },
-}
-
-/// How a reload is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Manner {
-    /// One process after the other.
-    pub(super) sequential: bool,
 }
 
 impl Watcher {
@@ -42,6 +40,15 @@ impl Watcher {
         match run.reload {
             None => run.reload = Some(Reload::Wanted(manner)),
             Some(_) => run.next_reload = Some(manner),
+        }
+    }
+
+    /// Whether new processes are there beside the old ones that stay for now.
+    pub(super) fn has_two_generations(&self) -> bool {
+        match self.run().reload {
+            Some(Reload::Spawning { .. } | Reload::Held) => true,
+            None | Some(Reload::Wanted(_) | Reload::Draining) => false,
+            Some(Reload::OneByOne { .. } | Reload::Commands { .. }) => false,
         }
     }
 
@@ -59,7 +66,7 @@ impl Watcher {
                 return; // the first one comes with what has changed
             }
         }
-        self.want_reload(Manner::default());
+        self.want_reload(self.manner(false));
     }
 
     /// Takes the reload as far as it goes now.
@@ -83,13 +90,15 @@ impl Watcher {
             Some(Reload::Spawning { .. })
                 if self.config.options.singleton && self.spawns.under_way.is_none() =>
             {
-                self.begin_reload(Manner { sequential: true, ..self.run().manner }, cx); // it has become one meanwhile
+                // It has become one meanwhile.
+                self.begin_reload(Manner { sequential: true, ..self.run().manner }, cx);
             }
-            Some(Reload::Spawning { left: 0 })
+            Some(Reload::Spawning { left })
                 if self.spawns.under_way.is_none() && self.new_ones_are_good(cx.now) =>
             {
-                self.drain_old(cx);
+                self.go_on_spawning(left, cx);
             }
+            Some(Reload::Held) if self.run().next_reload.is_some() => self.give_canary_up(cx),
             Some(Reload::Draining)
                 if self.processes.values().all(|p| p.generation == self.spawns.generation) =>
             {
@@ -100,6 +109,7 @@ impl Watcher {
             Some(
                 state @ (Reload::Wanted(_)
                 | Reload::Spawning { .. }
+                | Reload::Held
                 | Reload::Draining
                 | Reload::Commands { .. }),
             ) => self.set_reload(state),
@@ -147,11 +157,30 @@ impl Watcher {
             run.replacing.clear();
             run.manner = manner;
         }
+        let wanted = self.config.wanted();
         self.set_reload(if manner.sequential || self.config.options.singleton {
             Reload::OneByOne { queue: self.oldest_first().into(), current: None }
         } else {
-            Reload::Spawning { left: self.config.wanted() }
+            Reload::Spawning { left: manner.canary.map_or(wanted, |canary| canary.min(wanted)) }
         });
+    }
+
+    /// The new processes that are there are good. They take the places of old ones: all at once, or as many as there are
+    /// when there may not be more processes at a time.
+    fn go_on_spawning(&mut self, left: usize, cx: &mut Cx) {
+        match (left, self.run().manner.canary) {
+            (0, None) => self.drain_old(cx),
+            (0, Some(_)) => self.hold_canary(cx),
+            (left, _) => {
+                self.set_reload(Reload::Spawning { left });
+                let mut old: Vec<&Process> =
+                    self.processes.values().filter(|p| p.holds_slot() && self.is_old(p)).collect();
+                sort_by(&mut old, |a, b| (a.started, a.pid) < (b.started, b.pid));
+                let old: Vec<u32> = old.iter().take(self.surplus()).map(|p| p.wid).collect();
+                self.history.count_restarts(Restart::Reload, old.len());
+                old.into_iter().for_each(|wid| self.dismiss(wid, cx));
+            }
+        }
     }
 
     /// The new processes are there: asks those of older generations to end.
@@ -204,23 +233,30 @@ impl Watcher {
     /// A process could not be executed, or is no good. A reload that needs it ends here: the old processes stay, and
     /// new ones that were spawned already are ended. True when nothing is left to be done about it itself.
     pub(super) fn reload_cannot_go_on(&mut self, reason: &str, cx: &mut Cx) -> bool {
-        let nothing_missing = match self.run().reload {
-            Some(Reload::Spawning { .. }) => true,
+        let together = match self.run().reload {
+            Some(Reload::Spawning { .. } | Reload::Held) => true,
             Some(Reload::OneByOne { .. }) => false,
             None | Some(Reload::Wanted(_) | Reload::Draining | Reload::Commands { .. }) => return false,
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
         cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
-        if nothing_missing {
-            let generation = self.spawns.generation;
-            let new = self.processes.values().filter(|p| p.generation == generation);
-            let new: Vec<u32> = new.filter(|p| p.runs()).map(|p| p.wid).collect();
-            for wid in new {
-                self.dismiss(wid, cx);
-            }
+        if together {
+            self.dismiss_new(cx);
         }
-        nothing_missing
+        together
+    }
+
+    /// Ends the processes of the generation that is no good.
+    pub(super) fn dismiss_new(&mut self, cx: &mut Cx) {
+        let new = self.processes.values().filter(|p| p.runs() && !self.is_old(p));
+        let new: Vec<u32> = new.map(|p| p.wid).collect();
+        new.into_iter().for_each(|wid| self.dismiss(wid, cx));
+        if !self.is_confirming()
+            && let Some(spawning) = self.spawns.under_way.as_mut().filter(|spawning| !spawning.old)
+        {
+            spawning.unwanted = true;
+        }
     }
 
     /// The reload ends here, and clients that wait for it are told why.

@@ -123,6 +123,9 @@ pub enum Task {
     Signal { name: String, pid: Option<Pid>, whom: Whom, signum: i32 },
     /// Read the configuration again and apply what has changed.
     Reloadconfig,
+    /// Bring a generation of processes, or say what would change.
+    #[cfg(feature = "deploy")]
+    Deploy(Deploy),
     /// Stop everything and end.
     Quit,
 }
@@ -154,6 +157,8 @@ impl Task {
             Task::Kill { .. } => "kill",
             Task::Signal { .. } => "signal",
             Task::Reloadconfig => "reloadconfig",
+            #[cfg(feature = "deploy")]
+            Task::Deploy(deploy) => deploy.word(),
             Task::Quit => "quit",
         }
     }
@@ -187,6 +192,66 @@ impl Edit {
             Edit::Rm { .. } => "rm",
         }
     }
+}
+
+/// How a reload is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Manner {
+    /// One process after the other.
+    pub sequential: bool,
+    /// How many seconds each new process has to do well before old ones end.
+    pub soak: f64,
+    /// How many processes there may be beside those that are wanted, old and new together.
+    pub surge: Option<usize>,
+    /// So many new processes come first, and the rest when somebody says so.
+    pub canary: Option<usize>,
+    /// When it fails, the options are those of before again.
+    pub deploys: bool,
+}
+
+/// Another generation of a watcher's processes.
+#[cfg(feature = "deploy")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deploy {
+    /// Read the file for this watcher alone, and replace its processes in this manner.
+    Begin { name: String, manner: Manner },
+    /// The canary is good: go on. Or: it is not.
+    Judge { name: String, good: bool },
+    /// Go back to the generation before.
+    Rollback { name: String },
+    /// Read the file and say what would change for one watcher or all.
+    Compare { name: Option<String> },
+}
+
+#[cfg(feature = "deploy")]
+impl Deploy {
+    /// The watcher that it is about; none for all.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Deploy::Begin { name, .. } | Deploy::Judge { name, .. } | Deploy::Rollback { name } => Some(name),
+            Deploy::Compare { name } => name.as_deref(),
+        }
+    }
+
+    /// The name of its command.
+    fn word(&self) -> &'static str {
+        match self {
+            Deploy::Begin { .. } | Deploy::Judge { .. } => "deploy",
+            Deploy::Rollback { .. } => "rollback",
+            Deploy::Compare { .. } => "reloadconfig",
+        }
+    }
+}
+
+/// What would become of a watcher when the files were read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// `keep`, `set`, `scale`, `reload`, `add` or `remove`.
+    pub step: &'static str,
+    /// The keys whose values differ.
+    pub keys: Vec<String>,
 }
 
 /// A question. It changes nothing and is answered at once.
@@ -268,6 +333,8 @@ pub enum Reply {
     Stopped,
     /// The number of processes of a watcher, and whether it is a singleton.
     Numprocesses { count: i64, singleton: bool },
+    /// What would change.
+    Plan(Vec<Planned>),
     /// It was not done, or not all of it.
     Error { errno: Errno, reason: String },
 }

@@ -3,7 +3,8 @@
 
 use super::Pid;
 use super::exit_policy::Death;
-use super::reload::{Manner, Reload};
+use super::reload::Reload;
+use super::request::Manner;
 use super::respawn::Retry;
 use super::time::Time;
 use super::watcher::{Status, Watcher};
@@ -63,7 +64,7 @@ impl Empty for Run {
         death: None,
         replacing: Vec::new(),
         reload: None,
-        manner: Manner { sequential: false },
+        manner: Manner { sequential: false, soak: 0.0, surge: None, canary: None, deploys: false },
         next_reload: None,
     };
 }

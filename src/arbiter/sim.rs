@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod dependencies;
+mod deploy;
 mod exit_policy;
 mod generations;
 mod lives;
@@ -38,7 +39,7 @@ use super::process::Exit;
 use super::readiness::Notice;
 use super::reconfigure::NewConfig;
 use super::reload::Reload;
-use super::request::{Edit, Errno, Matching, Order, Reply, Select, Task, Ticket};
+use super::request::{Deploy, Edit, Errno, Manner, Matching, Order, Reply, Select, Task, Ticket};
 use super::time::Time;
 use super::watcher::{Status, Watcher};
 use super::{Action, Arbiter, Event, Level, Pid, Published, WatcherId, Whom};
@@ -181,7 +182,7 @@ fn watcher(name: &str, numprocesses: i64) -> WatcherConfig {
 
 impl World {
     fn new(watchers: Vec<WatcherConfig>) -> World {
-        let files = NewConfig { watchers: watchers.clone(), warmup_delay: 0.0, touched: Vec::new() };
+        let files = NewConfig { watchers: watchers.clone(), ..NewConfig::default() };
         World {
             arbiter: Arbiter::new(watchers, 0.0, 1),
             files: Ok(files),
@@ -388,7 +389,8 @@ impl World {
 
     fn run_hook(&mut self, id: HookId, watcher: WatcherId, hook: Hook, about: About) {
         let config = &self.arbiter.watcher(watcher).expect("a hook of a watcher that is gone").config;
-        let made = self.arbiter.watcher(watcher).unwrap().making();
+        let watcher_of = self.arbiter.watcher(watcher).unwrap();
+        let made = about.pid.map_or(watcher_of.making(), |pid| watcher_of.options_of(pid));
         assert!(
             config.program_of(hook).or(made.program_of(hook)).is_some(),
             "{} has no such hook",

@@ -25,6 +25,8 @@ pub(super) struct Spawning {
     pub(super) replaces: Option<u32>,
     /// It is of the generation before, while the new one is on trial.
     pub(super) old: bool,
+    /// Its generation was given up meanwhile.
+    pub(super) unwanted: bool,
 }
 
 impl Watcher {
@@ -80,18 +82,8 @@ impl Watcher {
             return;
         }
         let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
-        let reload = self.held_run().and_then(|run| run.reload.as_mut());
-        if let Some(Reload::Spawning { left }) = reload {
-            // warmup_delay does not hold within a reload
-            if let Some(rest) = left.checked_sub(1) {
-                *left = rest;
-                self.spawn(Chain::default(), None, cx);
-            } else if gate_is_open
-                && let Some(retry) = self.held_run().and_then(|run| run.take_due(cx.now, Slot::is_old))
-            {
-                self.spawn_again(retry, cx);
-            }
-            return;
+        if matches!(self.run().reload, Some(Reload::Spawning { .. } | Reload::Held)) {
+            return self.fill_two_generations(cx);
         }
         if is_taken {
             // No successor can come first, as it was meant before this became a singleton.
@@ -113,14 +105,32 @@ impl Watcher {
         }
     }
 
+    /// The new processes are made first, without warmup_delay; then old ones that have ended meanwhile are replaced.
+    fn fill_two_generations(&mut self, cx: &mut Cx) {
+        let (has_room, gate_is_open) = (self.has_room(), self.gate_is_open(cx.now));
+        let Some(run) = self.run_mut() else { return };
+        match &mut run.reload {
+            Some(Reload::Spawning { left }) if *left > 0 && has_room => {
+                *left -= 1;
+                self.spawn(Chain::default(), None, cx);
+            }
+            _ if gate_is_open => {
+                if let Some(retry) = run.take_due(cx.now, Slot::is_old) {
+                    self.spawn_again(retry, cx);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn spawn(&mut self, chain: Chain, replaces: Option<u32>, cx: &mut Cx) {
         let wid = self.processes.free_wid();
-        self.begin_spawn(Spawning { wid, chain, replaces, old: false }, cx);
+        self.begin_spawn(Spawning { wid, chain, replaces, old: false, unwanted: false }, cx);
     }
 
     fn spawn_again(&mut self, Retry { chain, old, .. }: Retry, cx: &mut Cx) {
         let wid = self.processes.free_wid();
-        self.begin_spawn(Spawning { wid, chain, replaces: None, old }, cx);
+        self.begin_spawn(Spawning { wid, chain, replaces: None, old, unwanted: false }, cx);
     }
 
     fn begin_spawn(&mut self, spawning: Spawning, cx: &mut Cx) {
@@ -137,7 +147,11 @@ impl Watcher {
             let old = self.spawns.under_way.take().and_then(|spawning| spawning.replaces);
             return old.into_iter().for_each(|old| self.postpone(old, cx));
         }
-        let Some(Spawning { wid, old, .. }) = self.spawns.under_way else { return };
+        let Some(Spawning { wid, old, unwanted, .. }) = self.spawns.under_way else { return };
+        if unwanted {
+            self.spawns.under_way = None;
+            return;
+        }
         if std::mem::replace(&mut self.spawns.by_old, old) != old {
             cx.act(Action::Changed(self.id)); // other options make this one
         }
@@ -147,7 +161,7 @@ impl Watcher {
 
     /// The spawn under way has given a process.
     pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
-        let Some(Spawning { wid, chain, old, .. }) = self.spawns.under_way else { return };
+        let Some(Spawning { wid, chain, old, unwanted, .. }) = self.spawns.under_way else { return };
         let mut process = Process::new(wid, pid, cx.now);
         let generation = self.spawns.generation - u32::from(old);
         (process.generation, process.followers) = (generation, self.followers());
@@ -169,6 +183,10 @@ impl Watcher {
                 self.ask_to_end(wid, cx);
             }
             return;
+        }
+        if unwanted {
+            self.end_spawn(cx);
+            return self.dismiss(wid, cx);
         }
         if !self.call(Hook::AfterSpawn, About::of(pid), Then::Keep, cx) {
             self.settle(cx);
@@ -214,14 +232,14 @@ impl Watcher {
     pub(super) fn spawn_failed(&mut self, failed: &NotRun, cx: &mut Cx) {
         let Some(spawning) = self.spawns.under_way.take() else { return };
         self.note_failure(&failed.reason, cx);
-        if !self.is_up() || self.goal != Goal::Up {
+        if spawning.unwanted || !self.is_up() || self.goal != Goal::Up {
             return;
         }
         if let Some(old) = spawning.replaces {
             return self.postpone(old, cx);
         }
         let chain = spawning.chain.after_failure(Failure::Exec, failed.shortage);
-        if spawning.old {
+        if spawning.old && self.has_two_generations() {
             let at = cx.now.plus(Backoff::of(&self.config).delay(chain, &mut cx.random));
             return self.free(Next::Later(Retry { at, chain, old: true }));
         }
@@ -326,10 +344,14 @@ impl Watcher {
             return None;
         }
         let gate = self.gate();
-        if let Some(Reload::Spawning { .. }) = run.reload {
+        if self.has_two_generations() {
             // There is no pause between the new processes; then they are on trial.
             let old = run.retries().filter(|retry| retry.old).map(|retry| retry.at.max(gate));
-            return old.chain(self.good_at()).min();
+            let decides = match run.reload {
+                Some(Reload::Spawning { left }) => self.decides_at(left),
+                _ => None,
+            };
+            return old.chain(decides).min();
         }
         let retry = run.retries().map(|retry| retry.at.max(gate)).min().filter(|_| !self.is_taken());
         let one_by_one = matches!(run.reload, Some(Reload::OneByOne { current: None, .. }));

@@ -4,7 +4,6 @@
 //! other. For processes to become ready (`ready`) only watchers of a lower priority wait. Between two starts lies the
 //! `warmup_delay` of `[circus]`.
 
-use super::reload::Manner;
 use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Arbiter, Level, WatcherId};
@@ -142,7 +141,7 @@ impl Arbiter {
         for id in self.by_priority() {
             self.with(id, |w, _| {
                 if w.goal == Goal::Up {
-                    w.want_reload(Manner::default());
+                    w.want_reload(w.manner(false));
                 }
             });
         }

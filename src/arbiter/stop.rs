@@ -9,7 +9,6 @@ use super::exit_policy::succeeded;
 use super::history::{Restart, What};
 use super::hooks::{About, MOST_CALLS, Then};
 use super::process::{Exit, Fate, Process};
-use super::reload::Reload;
 use super::remnants::rest_of_stop;
 use super::run::{Next, State};
 use super::time::Time;
@@ -314,7 +313,7 @@ impl Watcher {
     /// Ends what is too much: slots that wait first, then processes that are on their way out anyway, then the
     /// oldest.
     pub(super) fn trim(&mut self, cx: &mut Cx) {
-        if matches!(self.run().reload, Some(Reload::Spawning { .. })) {
+        if self.has_two_generations() {
             return; // two generations are there on purpose
         }
         let mut surplus = self.occupied().saturating_sub(self.config.wanted());

@@ -93,15 +93,15 @@ impl Watcher {
             Await::Up { .. } | Await::Restarted => self.still_failing(),
             Await::Down => (self.status() == Status::Stopped).then_some(Reply::Stopped),
             Await::Removed => (self.status() == Status::Stopped).then_some(Reply::Ok),
-            Await::Reloaded if up && !self.is_reloading() => Some(match reload_failure {
-                Some(reason) => self.failed(&format!("was not reloaded: {reason}")),
-                None => self.info(&waiter.before, true),
-            }),
+            Await::Reloaded | Await::Settled if reload_failure.is_some() => {
+                let what = if self.run().manner.deploys { "deployed" } else { "reloaded" };
+                reload_failure.map(|reason| self.failed(&format!("was not {what}: {reason}")))
+            }
+            Await::Reloaded if up && (!self.is_reloading() || self.holds_canary()) => {
+                Some(self.info(&waiter.before, true))
+            }
             Await::Reloaded if down => Some(self.not_up()),
             Await::Counted if down || up && self.is_settled() => Some(self.numprocesses()),
-            Await::Settled if reload_failure.is_some() => {
-                reload_failure.map(|reason| self.failed(&format!("was not reloaded: {reason}")))
-            }
             Await::Settled if down || up && self.is_settled() => Some(Reply::Ok),
             Await::Reloaded | Await::Counted | Await::Settled => self.still_failing(),
             Await::Ended(pids) => {

@@ -41,6 +41,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// The daemon answered with an error.
 const REFUSED: u8 = 3;
+/// Something would change.
+const WOULD_CHANGE: u8 = 4;
 
 /// How long circus may take to exit when it has answered last of all.
 const EXIT: Duration = Duration::from_secs(5);
@@ -139,13 +141,17 @@ fn meant(_: &Invocation, _: &[String]) -> String {
 
 /// Commands whose end a person at a terminal waits for.
 const WATCHED: [&str; 4] = ["reload", "restart", "start", "stop"];
+/// Those whose answer is of use at their end only, which everybody waits for.
+const AWAITED: [&str; 2] = ["deploy", "rollback"];
 
 /// Whether the answer is to come when the work is done. At a terminal that is what a person wants to see; a script gets
 /// the answer of Circus.
 fn waits(invocation: &Invocation) -> bool {
     let Invocation { options, command, args } = invocation;
-    let is_watched = WATCHED.contains(&command.name) && !options.has("no-wait") && !options.has("json");
-    args.has("waiting") || is_watched && stdout().is_terminal() && stderr().is_terminal()
+    let may_wait = !options.has("no-wait");
+    let is_watched = WATCHED.contains(&command.name) && !options.has("json");
+    let is_watched = is_watched && stdout().is_terminal() && stderr().is_terminal();
+    args.has("waiting") || may_wait && (is_watched || AWAITED.contains(&command.name))
 }
 
 /// The properties of the request that a command makes of these words.
@@ -199,9 +205,17 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
             if !json {
                 show(invocation, properties, &reply)?;
             }
-            // A check may find that not all is well.
-            Ok(if output::is_healthy(&reply) { 0 } else { REFUSED })
+            Ok(code_of_answer(&reply))
         }
+    }
+}
+
+/// The exit code of an answer: a check may find that not all is well, and a comparison that something would change.
+fn code_of_answer(reply: &Json) -> u8 {
+    match (output::is_healthy(reply), output::would_change(reply)) {
+        (false, _) => REFUSED,
+        (true, true) => WOULD_CHANGE,
+        (true, false) => 0,
     }
 }
 

@@ -26,10 +26,12 @@ const HABITS: &[(&str, &str)] = &[
     ("mem memory cpu usage", "stats"),
     ("pid pids", "list NAME"),
     ("ps", "status, or stats for the processes"),
+    ("publish rollout release", "deploy NAME"),
     ("reopen rotate", "logs rotate, or logs reopen"),
     ("scale", "set NAME numprocesses NUMBER, or incr and decr"),
     ("sockets", "listsockets"),
     ("top htop", "circus top"),
+    ("revert undo", "rollback NAME"),
 ];
 
 /// A phrase that says what a word may have meant as a command of `circus ctl`.

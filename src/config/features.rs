@@ -12,6 +12,7 @@ pub struct Feature {
 
 pub const CGROUP: Feature = Feature { name: "cgroup", is_built: cfg!(feature = "cgroup") };
 pub const DEPENDENCIES: Feature = Feature { name: "dependencies", is_built: cfg!(feature = "dependencies") };
+pub const DEPLOY: Feature = Feature { name: "deploy", is_built: cfg!(feature = "deploy") };
 pub const DETAILS: Feature = Feature { name: "details", is_built: cfg!(feature = "details") };
 pub const EDIT: Feature = Feature { name: "edit", is_built: cfg!(feature = "edit") };
 pub const HEALTH: Feature = Feature { name: "health", is_built: cfg!(feature = "health") };

@@ -15,6 +15,8 @@ use super::tuning;
 #[cfg(feature = "history")]
 use super::why;
 use super::{Map, Refusal, field, render, requests};
+#[cfg(feature = "deploy")]
+use crate::arbiter::request::Deploy;
 use crate::arbiter::request::{Order, Question, Request, Select, Task};
 use crate::config::features;
 use crate::config::row::Role::{self, Look, Operate, Owner};
@@ -142,6 +144,8 @@ pub fn lack(name: &str) -> Option<String> {
         ("add", features::EDIT),
         ("rm", features::EDIT),
         ("set", features::EDIT),
+        ("deploy", features::DEPLOY),
+        ("rollback", features::DEPLOY),
         ("dstats", features::STATS),
         ("reloadconfig", features::RELOADCONFIG),
         ("stats", features::STATS),
@@ -161,6 +165,8 @@ const ANY_NAMES: Arg =
     Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME...]" } else { "[NAME]" });
 const PID: Arg = Arg::word("pid", Kind::Number, "[PID]");
 const NB: Arg = Arg::word("nb", Kind::Number, "[NB]");
+#[cfg(feature = "deploy")]
+const DRY_RUN: Arg = Arg::flag("dry-run", "do nothing, and show what would change").sets("dry_run");
 const WAITING: Arg = Arg::flag("waiting", "answer when the work is done");
 const MATCH: Arg =
     Arg::option("match", Kind::Text, "HOW", "how NAME is meant: glob (the default), regex or simple");
@@ -189,6 +195,30 @@ pub static COMMANDS: &[Command] = &[
     row("decr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
         "run NB fewer processes (default: 1)",
         "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
+    ),
+    #[cfg(feature = "deploy")]
+    row(
+        "deploy",
+        Owner,
+        &[
+            NAMES,
+            Arg::option("soak", Kind::Text, "SECONDS", "how long new processes have to do well before old ones stop"),
+            Arg::option("surge", Kind::Number, "N", "how many processes beside numprocesses there may be at a time"),
+            Arg::flag("sequential", "one process after the other"),
+            Arg::option("canary", Kind::Number, "N", "start N of them beside the old ones, then wait for --go or --back"),
+            Arg::flag("go", "the canary is good: replace the rest"),
+            Arg::flag("back", "the canary is not: stop it"),
+            DRY_RUN,
+            WAITING,
+        ],
+        requests::deploy,
+    )
+    .shows(render::plan)
+    .help(
+        "read the file again for some watchers, and replace their processes if the new ones do well",
+        "The old processes stay until all new ones are ready, or have run for a second, and --soak longer. If one of them fails, \
+         the new ones are stopped, the options are those of before again, and the exit code is 3. It waits for the end, unless \
+         --no-wait is given.",
     ),
     #[cfg(feature = "stats")]
     row("dstats", Look, &[], |_| Ok(Question::Dstats.into()))
@@ -298,10 +328,22 @@ pub static COMMANDS: &[Command] = &[
          SIGHUP instead.",
     ),
     #[cfg(feature = "reloadconfig")]
-    row("reloadconfig", Owner, &[WAITING], |_| Ok(Task::Reloadconfig.into())).help(
+    row(
+        "reloadconfig",
+        Owner,
+        &[
+            #[cfg(feature = "deploy")]
+            DRY_RUN,
+            WAITING,
+        ],
+        requests::reloadconfig,
+    )
+    .shows(render::plan)
+    .help(
         "read the configuration again and apply what has changed",
         "Everything is checked first: when something is wrong, nothing is changed and the answer \
-         says what it is. Watchers of which nothing has changed are not touched.",
+         says what it is. Watchers of which nothing has changed are not touched. With --dry-run nothing is done: each watcher of \
+         which something would change is listed, and the exit code is 4 if there is one.",
     ),
     row("restart", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
         Ok(Task::Restart(requests::select(args)?).into())
@@ -310,6 +352,16 @@ pub static COMMANDS: &[Command] = &[
         "stop watchers, then start them",
         "Those whose names match, or all. Without NAME the configuration is read again first, as \
              reloadconfig does it; when something is wrong with it, nothing is stopped.",
+    ),
+    #[cfg(feature = "deploy")]
+    row("rollback", Operate, &[NAMES, WAITING], |args| {
+        Ok(Task::Deploy(Deploy::Rollback { name: args.name()? }).into())
+    })
+    .help(
+        "go back to the generation of options and processes before",
+        "It is the one before the last reload that succeeded with other options; a deployment under way, or options that have \
+         failed, are taken back. They are kept in memory. The file is not changed: what it says counts again when it is changed or \
+         deployed.",
     ),
     #[cfg(feature = "edit")]
     row("rm", Owner, &[NAMES, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(

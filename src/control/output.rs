@@ -9,6 +9,11 @@ pub fn is_healthy(reply: &Json) -> bool {
     at(reply, "healthy") != false
 }
 
+/// Whether an answer says that something would change.
+pub fn would_change(reply: &Json) -> bool {
+    items(at(reply, "plan")).any(|planned| word(planned, "step") != "keep")
+}
+
 /// A line for each watcher that fails, or `ok`; `None` if the answer is not that to a check.
 pub fn render_check(reply: &Json) -> Option<String> {
     let failing = members(reply.get("failing")?);

@@ -7,7 +7,7 @@ use super::props::text;
 use super::python::quoted;
 use super::{Map, Refusal, commands, object, one, put};
 use crate::arbiter::Pid;
-use crate::arbiter::request::{Errno, Reply, Request};
+use crate::arbiter::request::{Errno, Planned, Reply, Request};
 use crate::config::row::Role;
 use serde_json::Value as Json;
 
@@ -195,6 +195,7 @@ fn keys(reply: &Reply) -> Result<Map, Refusal> {
     Ok(match reply {
         Reply::Error { errno, reason } => return Err(Refusal { errno: *errno, reason: reason.clone() }),
         Reply::Ok => Map::new(),
+        Reply::Plan(plan) => one("plan", plan.iter().map(planned).collect()),
         Reply::Stopped => one("info", Json::Null),
         Reply::Info { started, stopped, kept } => {
             let mut info = started_and_kept(started, kept);
@@ -243,6 +244,14 @@ fn line(members: &[(&str, &Json)], object: Option<(&str, &Map)>, id: Option<&Id>
     }
     line.extend_from_slice(b"}\n");
     line
+}
+
+/// What would become of a watcher.
+fn planned(planned: &Planned) -> Json {
+    let mut map = one("name", planned.name.as_str().into());
+    put(&mut map, "step", planned.step.into());
+    put(&mut map, "keys", planned.keys.iter().map(String::as_str).collect());
+    Json::Object(map)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "details")]
 use super::overview;
-use super::{Map, at, field, items, lines, members, output, python};
+use super::{Map, at, field, items, lines, members, output, python, word};
 use crate::config::options::global;
 use serde_json::Value as Json;
 
@@ -48,6 +48,19 @@ pub fn status(_: &Map, reply: &Json) -> String {
         Some(statuses) => lines(members(statuses).map(|(k, v)| k.clone() + ": " + &python::str(v))),
         None => field(reply, "status"),
     }
+}
+
+/// What would change, a line for each watcher; of an order that was carried out `ok`.
+#[cfg(feature = "reloadconfig")]
+pub fn plan(asked: &Map, reply: &Json) -> String {
+    let Some(plan) = reply.get("plan") else { return ok(asked, reply) };
+    let changes = items(plan).filter(|planned| word(planned, "step") != "keep");
+    let text = lines(changes.map(|planned| {
+        let keys: Vec<String> = items(at(planned, "keys")).map(python::str).collect();
+        let keys = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(" ")) };
+        format!("{}: {}{keys}", word(planned, "name"), word(planned, "step"))
+    }));
+    if text.is_empty() { "nothing would change".into() } else { text }
 }
 
 pub fn options(_: &Map, reply: &Json) -> String {

@@ -4,6 +4,8 @@ use super::args::Args;
 use super::props::{few, flag, integer, pid, seconds, signum, text};
 use super::python::{cut, quoted};
 use super::{Refusal, render};
+#[cfg(feature = "deploy")]
+use crate::arbiter::request::{Deploy, Manner};
 use crate::arbiter::request::{Matching, Question, Request, Select, Task, Whom};
 
 /// The longest topic, in bytes.
@@ -30,6 +32,49 @@ pub fn change(args: &Args, sign: i64) -> Asked {
 pub fn reload(args: &Args) -> Asked {
     let (graceful, sequential) = (args.get("graceful", flag)? != Some(false), args.is("sequential")?);
     Ok(Task::Reload { name: args.get("name", text)?, graceful, sequential }.into())
+}
+
+#[cfg(all(feature = "reloadconfig", not(feature = "deploy")))]
+pub fn reloadconfig(_: &Args) -> Asked {
+    Ok(Task::Reloadconfig.into())
+}
+
+#[cfg(feature = "deploy")]
+pub fn reloadconfig(args: &Args) -> Asked {
+    Ok(match args.is("dry_run")? {
+        true => Task::Deploy(Deploy::Compare { name: None }).into(),
+        false => Task::Reloadconfig.into(),
+    })
+}
+
+#[cfg(feature = "deploy")]
+pub fn deploy(args: &Args) -> Asked {
+    let name = args.name()?;
+    let count = |key: &str| -> Result<Option<usize>, Refusal> {
+        let Some(number) = args.get(key, integer)? else { return Ok(None) };
+        let count = usize::try_from(number).ok().filter(|count| *count > 0);
+        count.map(Some).ok_or_else(|| Refusal::message(format!("'{key}' is out of range")))
+    };
+    let manner = Manner {
+        sequential: args.is("sequential")?,
+        soak: args.get("soak", seconds)?.unwrap_or(0.0),
+        surge: count("surge")?,
+        canary: count("canary")?,
+        deploys: true,
+    };
+    let (go, back) = (args.is("go")?, args.is("back")?);
+    let begins = manner != Manner { deploys: true, ..Manner::default() };
+    if usize::from(go) + usize::from(back) + usize::from(begins) > 1
+        || manner.sequential && manner.canary.is_some()
+    {
+        return Err(Refusal::message("these options of deploy do not go together"));
+    }
+    Ok(Task::Deploy(match args.is("dry_run")? {
+        true => Deploy::Compare { name: Some(name) },
+        false if go || back => Deploy::Judge { name, good: go },
+        false => Deploy::Begin { name, manner },
+    })
+    .into())
 }
 
 pub fn kill(args: &Args) -> Asked {

@@ -51,7 +51,7 @@ impl Daemon {
             Action::Log { level, text } => self.core.log.log(level, format_args!("{text}")),
             #[cfg(feature = "reloadconfig")]
             Action::Read(reading) => {
-                let found = self.reconfigure.read(&mut self.core, &mut self.parts);
+                let found = self.reconfigure.read(&reading.purpose, &mut self.core, &mut self.parts);
                 self.has_slack = true;
                 self.core.event(Event::Read { reading, found });
             }

@@ -5,9 +5,13 @@
 //! the watchers. Nothing here waits: files must be regular ones, and no name of a host is looked up.
 
 use crate::arbiter::WatcherId;
-use crate::arbiter::reconfigure::NewConfig;
+use crate::arbiter::reconfigure::{NewConfig, Purpose};
+#[cfg(feature = "deploy")]
+use crate::arbiter::request::Planned;
 use crate::arbiter::watcher::Watcher;
 use crate::config::changes::copy;
+#[cfg(feature = "deploy")]
+use crate::config::changes::differing;
 use crate::config::check::check;
 use crate::config::load::load;
 use crate::config::options::{Built, CIRCUS, Live, global};
@@ -28,10 +32,14 @@ use crate::sys::process;
 /// The most problems that a client is told of at once.
 const MOST_LINES: usize = 20;
 
-/// What was read and opened, before anything of it is used.
+/// What was read, before anything of it is used.
 struct Fresh {
     config: Config,
     findings: Vec<Finding>,
+}
+
+/// What was opened, before it is used.
+struct Opened {
     /// When it goes somewhere else than before.
     log: Option<Log>,
     sockets: Prepared,
@@ -57,12 +65,23 @@ impl Reconfigure {
     ///
     /// # Errors
     /// Why it cannot, which is logged too.
-    pub fn read(&mut self, core: &mut Core, parts: &mut Parts) -> Result<Box<NewConfig>, String> {
-        let why = match self.read_and_open(core, parts) {
-            Ok(fresh) => {
+    pub fn read(
+        &mut self,
+        purpose: &Purpose,
+        core: &mut Core,
+        parts: &mut Parts,
+    ) -> Result<Box<NewConfig>, String> {
+        let read = self.read_and_check(core).and_then(|mut fresh| match purpose {
+            Purpose::Apply { .. } => {
+                let opened = self.open(&mut fresh.config, core, parts)?;
                 parts.manager.reloading("applying another configuration");
-                return Ok(Box::new(self.take(fresh, core, parts)));
+                Ok(self.take(fresh, opened, core, parts))
             }
+            #[cfg(feature = "deploy")]
+            Purpose::Look(_) => Ok(look(fresh.config, core, parts)),
+        });
+        let why = match read {
+            Ok(new) => return Ok(Box::new(new)),
             Err(why) => why,
         };
         why.iter().for_each(|line| core.log.error(format_args!("{line}")));
@@ -76,10 +95,10 @@ impl Reconfigure {
         Err(format!("{text}:\n{}", lines.join("\n")))
     }
 
-    /// Everything that may fail.
-    fn read_and_open(&self, core: &Core, parts: &Parts) -> Result<Fresh, Vec<String>> {
+    /// Everything that may fail without being opened.
+    fn read_and_check(&self, core: &Core) -> Result<Fresh, Vec<String>> {
         let loaded = load(&self.command_line.config, &Disk, &environ(), &core.setup.cwd);
-        let Some(mut config) = loaded.config else {
+        let Some(config) = loaded.config else {
             let fatal = loaded.findings.iter().filter(|finding| finding.severity == Severity::Fatal);
             return Err(fatal.map(say).collect());
         };
@@ -93,19 +112,24 @@ impl Reconfigure {
             return Err(broken);
         }
         endpoint::check(&config.circus).map_err(|why| vec![why])?;
+        let mut findings = loaded.findings;
+        findings.extend(check(&config, &core.setup.endpoint));
+        Ok(Fresh { config, findings })
+    }
+
+    /// Opens what the file names.
+    fn open(&self, config: &mut Config, core: &Core, parts: &Parts) -> Result<Opened, Vec<String>> {
         let moves = config.circus.logoutput != core.setup.options.logoutput
             && !self.command_line.has(global::logoutput);
         let log = moves.then(|| startup::open_log(&self.command_line, &config.circus, false)).transpose();
         let log = log.map_err(|failure| vec![failure.message])?;
-        let mut findings = loaded.findings;
-        findings.extend(check(&config, &core.setup.endpoint));
         let sockets = parts.sockets.prepare(std::mem::take(&mut config.sockets)).map_err(|why| vec![why])?;
-        Ok(Fresh { config, findings, log, sockets })
+        Ok(Opened { log, sockets })
     }
 
     /// Uses what was read.
-    fn take(&mut self, fresh: Fresh, core: &mut Core, parts: &mut Parts) -> NewConfig {
-        let Fresh { mut config, findings, log, sockets } = fresh;
+    fn take(&mut self, fresh: Fresh, opened: Opened, core: &mut Core, parts: &mut Parts) -> NewConfig {
+        let (Fresh { mut config, findings }, Opened { log, sockets }) = (fresh, opened);
         if let Some(log) = log {
             core.log.go_on_in(log, core.now);
             parts.streams.watch_lines_of(&core.log);
@@ -120,7 +144,7 @@ impl Reconfigure {
         let has_other_token = access.succeed(&core.setup.access, &mut core.log);
         core.setup.access = access;
         parts.clients.judge_again(has_other_token, &mut core.cx(Key::clients));
-        NewConfig { watchers, warmup_delay, touched }
+        NewConfig { watchers, warmup_delay, touched, ..NewConfig::default() }
     }
 
     /// Takes the options of `[circus]` that can change while circus runs. The answer are the watchers whose
@@ -156,6 +180,21 @@ impl Reconfigure {
         let theirs = core.arbiter.watchers().filter(|watcher| watcher.config.options.umask.is_none());
         theirs.map(|watcher| watcher.id).collect()
     }
+}
+
+/// What the files say, of which nothing is used yet.
+#[cfg(feature = "deploy")]
+fn look(mut config: Config, core: &mut Core, parts: &Parts) -> NewConfig {
+    let mut beside = parts.sockets.compare(std::mem::take(&mut config.sockets));
+    let options = differing(CIRCUS, &core.setup.options, &config.circus);
+    let keys: Vec<String> =
+        options.filter(|row| row.built == Built::Works).map(|row| row.key.to_string()).collect();
+    if !keys.is_empty() {
+        beside.push(Planned { name: "[circus]".into(), step: "set", keys });
+    }
+    let Setup { cwd, endpoint, .. } = &core.setup;
+    let watchers = startup::watchers(&mut config, cwd, endpoint, &mut core.log);
+    NewConfig { watchers, beside, ..NewConfig::default() }
 }
 
 /// Changes the sockets. The answer are the watchers whose processes get others now.

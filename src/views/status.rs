@@ -56,11 +56,11 @@ fn status_of(view: &View<'_>, watcher: &Watcher) -> Map {
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
 
-/// Since when the options hold on which a watcher runs, and why newer ones have failed, if they have.
+/// Since when the options hold on which a watcher runs, if newer ones have failed or were rolled back.
 pub fn fallback(view: &View<'_>, watcher: &Watcher) -> Option<String> {
-    let (since, reason) = watcher.fallen_back()?;
+    let (since, what) = watcher.fallen_back()?;
     let ago = view.now.since(since);
     let format = if ago < DAY { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
     let since = clock::strftime(format, (clock::realtime() - ago).floor() as i64);
-    Some(format!("runs on the options of {since}; the newer ones failed: {reason}"))
+    Some(format!("runs on the options of {since}; the newer ones {what}"))
 }

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 /// The features that the arbiter asks for.
 pub const FEATURES: &[&str] =
-    &["dependencies", "edit", "health", "history", "hooks", "on_demand", "reloadconfig", "tree"];
+    &["dependencies", "deploy", "edit", "health", "history", "hooks", "on_demand", "reloadconfig", "tree"];
 
 /// The modules of the configuration that it needs.
 const CONFIG: &str = "changes expand families features grants hooks model number options probe respawn_rule restrict row \

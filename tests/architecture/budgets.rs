@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 4_960),
+    ("arbiter", 5_310),
     ("cli", 3_230),
     ("config", 5_280),
-    ("control", 2_580),
+    ("control", 2_700),
     ("host", 4_150),
     ("parts", 8_100),
-    ("reactor", 1_300),
+    ("reactor", 1_340),
     ("sys", 2_450),
-    ("views", 1_050),
+    ("views", 1_055),
     // The files beside the folders.
     ("", 315),
 ];

@@ -173,14 +173,14 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         file: "reload.rs",
-        before: "if self.spawns.under_way.is_none() && self.new_ones_are_ready() =>",
+        before: "if self.spawns.under_way.is_none() && self.new_ones_are_good(cx.now) =>",
         after: "if self.spawns.under_way.is_none() =>",
         breaks: "a reload ends the old processes before the new ones are ready",
     },
     Mutant {
-        file: "reload.rs",
-        before: "self.settings.proven.as_ref().filter(|_| !self.is_reloading()).unwrap_or(&self.config)",
-        after: "&self.config",
+        file: "generations.rs",
+        before: "|| !self.is_reloading();\n        if old { self.proven() }",
+        after: "|| !self.is_reloading();\n        if false && old { self.proven() }",
         breaks: "after a failed reload the new options make the processes",
     },
 ];

@@ -41,7 +41,7 @@ fn a_command_that_ends_at_once_takes_no_place() {
     assert_eq!(reason(&world, ticket), "'web' was not reloaded: a new process exited with code 9");
     assert_eq!(running(&world), old, "the old ones were never asked to end");
     let watcher = world.arbiter.find("web").unwrap();
-    assert_eq!(watcher.fallen_back().map(|(_, why)| why), Some("a new process exited with code 9"));
+    assert_eq!(watcher.fallen_back().map(|(_, why)| why), Some("failed: a new process exited with code 9"));
     old.iter().for_each(|pid| world.kill9(*pid));
     world.run(5.0);
     let new = running(&world);
@@ -51,6 +51,19 @@ fn a_command_that_ends_at_once_takes_no_place() {
     assert!(matches!(world.replies[&ticket], Reply::Ok), "{:?}", world.replies[&ticket]);
     assert!(world.arbiter.find("web").unwrap().fallen_back().is_none());
     assert!(running(&world).iter().all(|pid| !new.contains(pid)));
+}
+
+#[test]
+fn one_that_comes_when_its_generation_is_given_up_takes_no_place() {
+    let mut config = hooked("web", 3, &["before_spawn"]);
+    config.options.ready = Some("notify".into());
+    let mut world = World::booted(vec![config]);
+    world.scripts.insert("web bad".into(), ENDS);
+    world.run(5.0);
+    let old = running(&world);
+    world.hook_scripts.insert(("web".into(), "before_spawn"), (Some(0.5), Answer::Yes));
+    set(&mut world, "bad", 10.0);
+    assert_eq!(running(&world), old);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn set_is_all_or_nothing_and_reloads_when_it_must() {
     world.order(set(&[("numprocesses", Value::Int(2))]));
     assert!(world.pids("web").len() == 2 && world.pids("web").contains(&old[0]));
     world.order(set(&[("args", Value::Str("-v".into()))]));
-    world.run(1.0);
+    world.run(1.5);
     assert!(world.pids("web").len() == 2 && !world.pids("web").contains(&old[0]));
 }
 

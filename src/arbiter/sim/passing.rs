@@ -133,12 +133,14 @@ impl World {
     pub(super) fn exit(&mut self, pid: Pid) {
         let proc = self.procs.get_mut(&pid).unwrap();
         let (exit, Script { broken, shortage, .. }) = (proc.ends.unwrap().1, proc.script);
-        if broken && matches!(exit, Exit::Code(_)) {
+        // One that is killed before has not shown it.
+        let shows = broken && matches!(exit, Exit::Code(_));
+        if shows {
             self.send(Event::NeverRan { pid, reason: NO_FILE.into(), shortage });
         }
         self.procs.get_mut(&pid).unwrap().zombie = true;
         self.exits.insert(pid, exit);
-        self.note_end(self.modes[&pid].0, Some(pid), broken && shortage);
+        self.note_end(self.modes[&pid].0, Some(pid), shows && shortage);
         self.send(Event::Exited { pid, exit });
     }
 

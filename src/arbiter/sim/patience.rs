@@ -68,6 +68,8 @@ impl World {
                     !asks || self.patience.doomed.contains(pid),
                     "{pid} is asked to end before before_stop has answered"
                 );
+                // One whose stop_command does not help is asked by its signal.
+                self.patience.doomed.insert(*pid);
             }
             Action::RunHook { hook: Hook::BeforeSignal, about, .. } => self.patience.doomed.extend(about.pid),
             Action::Publish { what: Published::Ready { pid }, .. } => self.hear(*pid),

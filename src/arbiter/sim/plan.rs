@@ -92,7 +92,12 @@ fn random_files(before: &mut Vec<WatcherConfig>, dice: &mut Dice) -> Result<NewC
         }
     }
     let touched = (0..4).filter(|_| dice.roll(6) == 0).map(WatcherId).collect();
-    Ok(NewConfig { watchers: before.clone(), warmup_delay: dice.roll(2) as f64, touched })
+    Ok(NewConfig {
+        watchers: before.clone(),
+        warmup_delay: dice.roll(2) as f64,
+        touched,
+        ..NewConfig::default()
+    })
 }
 
 fn random_order(dice: &mut Dice) -> Order {

@@ -201,7 +201,7 @@ impl World {
     fn check_drain(&mut self, pid: Pid) {
         let Some(watcher) = self.owner(pid) else { return };
         let old = watcher.processes().find(|process| process.pid == pid).map(|process| process.generation);
-        let mut new = watcher.processes().filter(|process| Some(process.generation) > old);
+        let mut new = watcher.processes().filter(|process| process.runs() && Some(process.generation) > old);
         let drains = matches!(watcher.run().reload, Some(Reload::Draining));
         let begins = drains && !self.promises.drains.contains(&watcher.id);
         assert!(!begins || new.all(|process| process.is_ready()), "{pid} ends before its successor is ready");

@@ -5,7 +5,7 @@ use super::*;
 impl World {
     /// What the files say from now on.
     fn write(&mut self, watchers: Vec<WatcherConfig>) {
-        self.files = Ok(NewConfig { watchers, warmup_delay: 0.0, touched: Vec::new() });
+        self.files = Ok(NewConfig { watchers, warmup_delay: 0.0, ..NewConfig::default() });
     }
 
     fn reload(&mut self, watchers: Vec<WatcherConfig>) -> Ticket {
@@ -72,10 +72,10 @@ fn each_change_has_its_own_way() {
         with("single", 2, |c| c.options.singleton = true),
         with("stream", 2, |c| c.stdout_stream = Some(Box::default())),
     ]);
-    // A graceful reload has both generations for a moment.
+    // A graceful reload has both generations for a second.
     let running: Vec<usize> = names.iter().map(|name| world.pids(name).len()).collect();
     assert_eq!(running, [4, 2, 3, 2, 2, 4]);
-    world.run(0.1);
+    world.run(1.1);
     assert_eq!(world.replies[&ticket], Reply::Ok);
     let kept = names.iter().zip(&before).map(|(name, before)| {
         let now = world.pids(name);
@@ -218,7 +218,7 @@ fn sockets_that_have_changed_reload_their_watchers_alone() {
     let (a, b) = (world.pids("a"), world.pids("b"));
     let touched = vec![world.id("b"), world.id("b"), world.id("c")];
     let watchers = vec![watcher("a", 1), watcher("b", 1), with("c", 1, |c| c.options.priority = 3)];
-    world.files = Ok(NewConfig { watchers, warmup_delay: 0.0, touched });
+    world.files = Ok(NewConfig { watchers, touched, ..NewConfig::default() });
     let ticket = world.order(Task::Reloadconfig.waiting(true));
     world.run(0.1);
     assert_eq!((&world.pids("a"), world.status("c"), &world.replies[&ticket]), (&a, "stopped", &Reply::Ok));
@@ -307,7 +307,8 @@ pub(super) fn random_files(world: &mut World, dice: &mut Dice) {
             }
         }
     }
-    world.files = Ok(NewConfig { watchers, warmup_delay: dice.roll(2) as f64, touched });
+    world.files =
+        Ok(NewConfig { watchers, warmup_delay: dice.roll(2) as f64, touched, ..NewConfig::default() });
 }
 
 fn change(config: &mut WatcherConfig, dice: &mut Dice) {
@@ -330,7 +331,7 @@ fn change(config: &mut WatcherConfig, dice: &mut Dice) {
 pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     let is_unchanged = |w: &&super::super::watcher::Watcher| match &world.files {
         Ok(files) => {
-            let same = files.watchers.iter().any(|config| w.settings.loaded.as_deref() == Some(config));
+            let same = files.watchers.iter().any(|config| w.loaded.as_deref() == Some(config));
             same && !files.touched.contains(&w.id)
         }
         Err(_) => true,
@@ -361,9 +362,9 @@ pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     let Ok(files) = &world.files else { return };
     for config in &files.watchers {
         let watcher = world.arbiter.find(&config.name).expect("it stands in the file");
-        assert_eq!(watcher.settings.loaded.as_deref(), Some(config));
+        assert_eq!(watcher.loaded.as_deref(), Some(config));
     }
-    for watcher in world.arbiter.watchers().filter(|watcher| watcher.settings.loaded.is_some()) {
+    for watcher in world.arbiter.watchers().filter(|watcher| watcher.loaded.is_some()) {
         assert!(files.watchers.iter().any(|config| config.name == watcher.config.name), "it is gone");
     }
 }

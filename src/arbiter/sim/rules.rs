@@ -42,7 +42,7 @@ impl World {
             let looks = matches!(watcher.prerequisites.demand.look, Look::Asked | Look::Since(_));
             assert_eq!(looks, self.looked_at.contains(&watcher.id), "{} is looked at", watcher.config.name);
             assert!(!looks || watcher.status() == Status::Stopped, "{} runs and waits", watcher.config.name);
-            let reloading = matches!(watcher.run().reload, Some(Reload::Spawning { .. }));
+            let reloading = watcher.has_two_generations();
             let most = watcher.config.wanted() + watcher.doubled();
             let taken = watcher.occupied() - watcher.run().empty();
             let fits = reloading || taken <= most.max(watcher.processes.holding());

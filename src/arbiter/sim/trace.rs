@@ -2,6 +2,7 @@
 //! lives. What is folded in has no name of a type in it, so that types may be renamed.
 
 use super::super::history::Restart;
+use super::super::reconfigure::{Purpose, Reading};
 use super::super::watcher::Watcher;
 use super::*;
 use std::fmt::{Debug, Write};
@@ -54,7 +55,7 @@ impl Trace {
                 self.fold(&(14, ticket.0, order.what.word(), order.waiting, targets));
             }
             Event::Read { reading, found } => {
-                let read = (reading.ticket.0, reading.waiting, reading.restart);
+                let read = (reading.ticket.0, reading.waiting, restarts(reading));
                 self.fold(&(15, read, found.as_ref().map(|new| new.watchers.len())));
             }
             Event::Terminate => self.fold(&16),
@@ -83,7 +84,7 @@ impl Trace {
             Action::Reply { ticket, reply } => self.fold(&(11, ticket.0, reply)),
             Action::Publish { watcher, what } => self.fold(&(12, watcher, what.name(), published(what))),
             Action::Log { level, text } => self.fold(&(13, level.name(), text)),
-            Action::Read(reading) => self.fold(&(14, reading.ticket.0, reading.waiting, reading.restart)),
+            Action::Read(reading) => self.fold(&(14, reading.ticket.0, reading.waiting, restarts(reading))),
             Action::Changed(id) => self.fold(&(15, id.0)),
             Action::Forgotten { watcher, left } => self.fold(&(16, watcher.0, left)),
             Action::LookForDetached { watcher, pid } => self.fold(&(18, watcher.0, pid)),
@@ -127,4 +128,8 @@ fn published(what: &Published) -> (Option<Pid>, String) {
         Published::Start | Published::Stop | Published::Reload | Published::Updated => (None, String::new()),
         Published::Add | Published::Remove => (None, String::new()),
     }
+}
+
+fn restarts(reading: &Reading) -> bool {
+    reading.purpose == Purpose::Apply { restart: true }
 }

@@ -15,16 +15,16 @@ pub fn text(command: Option<&Command>) -> String {
     }
 }
 
+/// The most bytes of the options in a line of usage.
+const LONGEST_FLAGS: usize = 60;
+
 /// How a command is called.
 pub fn usage(command: &Command) -> String {
-    let mut line = "usage: circusctl ".to_string() + command.name;
-    for flag in command.flags() {
-        line += &format!(" [{}]", typed(flag));
-    }
-    line.push(' ');
-    line += &command.usage();
-    line.truncate(line.trim_end().len());
-    line
+    let flags: String = command.flags().map(|flag| format!("[{}] ", typed(flag))).collect();
+    // They are listed below, one a line.
+    let flags = if flags.len() > LONGEST_FLAGS { "[OPTION...] ".into() } else { flags };
+    let line = format!("usage: circusctl {} {flags}{}", command.name, command.usage());
+    line.trim_end().to_string()
 }
 
 fn one(command: &Command) -> String {

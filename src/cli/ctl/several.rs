@@ -6,13 +6,13 @@ use super::client::{Connection, Trouble, object};
 use super::progress::Progress;
 #[cfg(feature = "tail")]
 use super::tail::Followed;
-use super::{REFUSED, complain, deadline_of, meant, properties, put_json, waits, write_out};
+use super::{REFUSED, code_of_answer, complain, deadline_of, meant, properties, put_json, waits, write_out};
 use crate::arbiter::request::Matching;
 use crate::config::pattern::is_pattern;
 use crate::control::args::CliArgs;
 use crate::control::matching::Matcher;
 use crate::control::plain::plain_text;
-use crate::control::{Map, at, field, items, output};
+use crate::control::{Map, at, field, items};
 #[cfg(feature = "tail")]
 use crate::host::waiting::Waiting;
 use crate::sorted::Sorted;
@@ -144,7 +144,7 @@ fn show(
             _ => format!("{name}:\n  {}\n", text.replace('\n', "\n  ")),
         })?;
     }
-    Ok(if refused || !output::is_healthy(&reply) { REFUSED } else { 0 })
+    Ok(if refused { REFUSED } else { code_of_answer(&reply) })
 }
 
 /// What stands before each line of a watcher's output; on a terminal each watcher has its colour.

@@ -3,7 +3,7 @@
 use super::super::args::{CliArgs, encode};
 use super::super::protocol;
 use super::*;
-use crate::arbiter::request::{Edit, Errno, Matching, Order, Question, Select, Task, Whom};
+use crate::arbiter::request::{Deploy, Edit, Errno, Manner, Matching, Order, Question, Select, Task, Whom};
 use crate::config::Value;
 use serde_json::{Value as Json, json};
 
@@ -56,15 +56,18 @@ fn some(text: &str) -> Option<String> {
 
 #[test]
 fn the_table_has_every_command_of_circus() {
-    let circus = "add decr dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses \
-                  numwatchers options quit reload reloadconfig restart rm set signal start stats status stop tail why";
+    let circus = "add decr deploy dstats get globaloptions incr kill list listen listsockets logs metrics numprocesses \
+                  numwatchers options quit reload reloadconfig restart rollback rm set signal start stats status stop tail why";
     let ours: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(ours.join(" "), circus);
     for command in COMMANDS {
         assert!(!command.summary.ends_with('.') && command.detail.ends_with('.'), "{}", command.name);
     }
     let waiting: Vec<&str> = COMMANDS.iter().filter(|c| c.waits()).map(|c| c.name).collect();
-    assert_eq!(waiting.join(" "), "add decr incr kill quit reload reloadconfig restart rm set start stop");
+    assert_eq!(
+        waiting.join(" "),
+        "add decr deploy incr kill quit reload reloadconfig restart rollback rm set start stop"
+    );
     assert!(find("STATUS").is_some() && find("nonsense").is_none());
 }
 
@@ -95,6 +98,24 @@ fn orders_about_processes_make_the_round() {
         ("rm web", Task::Edit(Edit::Rm { name: name(), nostop: false })),
         ("rm web --nostop --waiting", Task::Edit(Edit::Rm { name: name(), nostop: true })),
         ("reloadconfig", Task::Reloadconfig),
+        ("reloadconfig --dry-run", Task::Deploy(Deploy::Compare { name: None })),
+        ("deploy web --dry-run", Task::Deploy(Deploy::Compare { name: some("web") })),
+        ("deploy web --go", Task::Deploy(Deploy::Judge { name: "web".into(), good: true })),
+        ("deploy web --back", Task::Deploy(Deploy::Judge { name: "web".into(), good: false })),
+        (
+            "deploy web --soak=30 --surge=2 --canary=1",
+            Task::Deploy(Deploy::Begin {
+                name: "web".into(),
+                manner: Manner {
+                    sequential: false,
+                    soak: 30.0,
+                    surge: Some(2),
+                    canary: Some(1),
+                    deploys: true,
+                },
+            }),
+        ),
+        ("rollback web", Task::Deploy(Deploy::Rollback { name: "web".into() })),
         ("reloadconfig --waiting", Task::Reloadconfig),
         ("quit", Task::Quit),
         ("quit --waiting", Task::Quit),

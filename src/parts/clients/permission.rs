@@ -24,11 +24,13 @@ pub fn permit_watchers(
     (task, targets): (&Task, Option<&[WatcherId]>),
 ) -> Result<(), String> {
     let one = match task {
-        Task::Change { name, .. } => Some(name),
+        Task::Change { name, .. } => Some(name.as_str()),
         #[cfg(feature = "edit")]
-        Task::Edit(Edit::Set { name, .. }) => Some(name),
-        Task::Kill { name, .. } | Task::Signal { name, .. } => Some(name),
-        Task::Reload { name, .. } => name.as_ref(),
+        Task::Edit(Edit::Set { name, .. }) => Some(name.as_str()),
+        Task::Kill { name, .. } | Task::Signal { name, .. } => Some(name.as_str()),
+        Task::Reload { name, .. } => name.as_deref(),
+        #[cfg(feature = "deploy")]
+        Task::Deploy(deploy) => deploy.name(),
         Task::Start(_) | Task::Stop(_) | Task::Restart(_) => None,
         // No operator gets so far.
         #[cfg(feature = "edit")]

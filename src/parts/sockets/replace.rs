@@ -4,6 +4,8 @@
 //! anything is closed, so that a failure leaves everything as it was.
 
 use super::{Bound, Sockets, spec};
+#[cfg(feature = "deploy")]
+use crate::arbiter::request::Planned;
 use crate::config::changes::differing;
 use crate::config::options::{Built, Live, SOCKET};
 use crate::config::{SocketConfig, SocketOptions};
@@ -67,6 +69,28 @@ impl Sockets {
         }
         agree(&sockets)?;
         Ok(Prepared { sockets, changes })
+    }
+
+    /// What would become of the sockets.
+    #[cfg(feature = "deploy")]
+    pub fn compare(&self, configs: Vec<SocketConfig>) -> Vec<Planned> {
+        let next = |config| Next { config, kept: None, fresh: None };
+        let mut sockets: Vec<Next> = configs.into_iter().map(next).collect();
+        self.keep(&mut sockets);
+        let planned = |name: &str, step, keys| Planned { name: format!("[socket:{name}]"), step, keys };
+        let gone =
+            self.bound.iter().enumerate().filter(|(n, _)| sockets.iter().all(|it| it.kept != Some(*n)));
+        let gone = gone.map(|(_, bound)| planned(&bound.name, "remove", Vec::new()));
+        let here = sockets.iter().map(|next| {
+            let Some(bound) = next.kept.and_then(|n| self.bound.get(n)) else {
+                return planned(&next.config.name, "add", Vec::new());
+            };
+            let differ = differing(SOCKET, &bound.config.options, &next.config.options);
+            let mut keys: Vec<String> = differ.map(|row| row.key.to_string()).collect();
+            keys.extend((bound.name != next.config.name).then(|| "name".to_string()));
+            planned(&next.config.name, if keys.is_empty() { "keep" } else { "set" }, keys)
+        });
+        gone.chain(here).collect()
     }
 
     /// Finds out which sockets are there already: first those of the same name, then those that nobody else wants.

@@ -9,7 +9,8 @@ use super::generations::Proven;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
-use super::process::{Fate, Process, Processes, Remnant};
+use super::process::{Fate, Process, Processes};
+use super::remnants::Left;
 use super::respawn::Backoff;
 use super::run::{Slot, State};
 use super::spawning::Spawning;
@@ -95,26 +96,6 @@ pub(super) struct Spawns {
     pub(super) generation: u32,
     /// The last one was of the generation before.
     pub(super) by_old: bool,
-}
-
-/// What its processes have left behind.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// Members of the groups of those that have ended.
-    pub(super) remnants: Vec<Remnant>,
-    /// Processes that SIGKILL did not end.
-    pub(super) survivors: Vec<Pid>,
-}
-
-impl Empty for Left {
-    const EMPTY: &'static Self = &Left { remnants: Vec::new(), survivors: Vec::new() };
-}
-
-impl Seldom<Left> {
-    /// The members of groups, to be changed.
-    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Remnant> {
-        self.get_mut().into_iter().flat_map(|left| &mut left.remnants)
-    }
 }
 
 /// What its start waits for.

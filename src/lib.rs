@@ -12,6 +12,7 @@ pub mod fuzzed;
 pub mod host;
 pub mod parts;
 pub mod reactor;
+pub mod seldom;
 pub mod signals;
 pub mod sorted;
 pub mod sys;

@@ -5,6 +5,7 @@
 //! what lies behind, which for the few thousand entries of the largest tables is a microsecond or two, and nothing
 //! at all for keys that only grow.
 
+use crate::seldom::Empty;
 use std::cmp::Ordering;
 
 /// The room for so many times four entries is not worth giving back.
@@ -18,6 +19,10 @@ impl<K, V> Default for Sorted<K, V> {
     fn default() -> Self {
         Sorted(Vec::new())
     }
+}
+
+impl<K: 'static, V: 'static> Empty for Sorted<K, V> {
+    const EMPTY: &'static Self = &Sorted(Vec::new());
 }
 
 impl<K: Ord, V> Sorted<K, V> {

@@ -171,6 +171,10 @@ pub(super) mod on_demand {
     #[derive(Debug, Default)]
     pub(in crate::arbiter) struct Demand;
 
+    impl Demand {
+        pub(in crate::arbiter) const NONE: Demand = Demand;
+    }
+
     impl Watcher {
         pub(in crate::arbiter) fn may_start(&mut self, _: &mut Cx) -> bool {
             true

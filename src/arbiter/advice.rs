@@ -14,7 +14,7 @@ impl Watcher {
     /// A process has ended by itself. If it was the first one to end at once, it may have gone into the background: only
     /// a look at what is left tells. Or it wanted what an old process still has.
     pub(super) fn consider_early_end(&mut self, process: &Process, exit: Exit, cx: &mut Cx) {
-        if process.chain.bad > 0 || cx.now.since(process.started) >= RESPAWN_WINDOW {
+        if process.more.chain.bad > 0 || cx.now.since(process.started) >= RESPAWN_WINDOW {
             return;
         }
         let is_new = |run: &Run| matches!(run.reload, Some(Reload::Spawning { .. } | Reload::Draining));

@@ -53,7 +53,7 @@ impl Watcher {
     pub(super) fn deadline(&self) -> Option<Time> {
         let (is_up, may_expire) = (self.is_up(), self.may_expire());
         let of_processes = self.processes.timed().flat_map(|p| {
-            let age = p.expires.filter(|_| may_expire && p.runs());
+            let age = p.more.expires.filter(|_| may_expire && p.runs());
             [p.pending().due(), age, p.liveness_deadline().filter(|_| is_up)].into_iter().flatten()
         });
         let of_groups = self.left.remnants.iter().filter_map(|remnant| remnant.fate.due());
@@ -64,15 +64,15 @@ impl Watcher {
     fn give_back(&mut self, now: Time, seconds: f64) {
         for process in self.processes.each_mut() {
             process.give_back(seconds);
-            if let Some(liveness) = &mut process.liveness {
+            if let Some(liveness) = process.liveness_mut() {
                 liveness.heard = now;
                 liveness.ready_by = liveness.ready_by.map(|at| at.plus(seconds));
             }
         }
-        for remnant in &mut self.left.remnants {
+        for remnant in self.left.each_mut() {
             remnant.fate.give_back(seconds);
         }
-        for call in self.hooks.calls.values_mut() {
+        for call in self.hooks.get_mut().into_iter().flat_map(|hooks| hooks.calls.values_mut()) {
             call.deadline = call.deadline.plus(seconds);
         }
     }

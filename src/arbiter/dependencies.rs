@@ -183,8 +183,7 @@ impl Arbiter {
         }
         for id in self.dependencies.cut_circles() {
             let Some(watcher) = self.watchers.get(&id) else { continue };
-            let text =
-                format!("{}: after and requires go in a circle, and do not count", watcher.config.name);
+            let text = format!("{}: after and requires form a circle and are ignored", watcher.config.name);
             self.cx.log(Level::Error, text);
         }
         known.extend(self.dependencies.members());
@@ -215,7 +214,9 @@ impl Arbiter {
     #[inline(never)]
     pub(super) fn look_around(&mut self, id: WatcherId) {
         let found = self.dependency_of(id);
-        if let Some(watcher) = self.watchers.get_mut(&id) {
+        if let Some(watcher) = self.watchers.get_mut(&id)
+            && watcher.prerequisites.dependency != found
+        {
             watcher.prerequisites.dependency = found;
         }
     }

@@ -60,7 +60,7 @@ impl Watcher {
     pub(super) fn succeed(&mut self, wid: u32, old: u32, cx: &mut Cx) {
         let pid = self.processes.get(old).map(|old| old.pid);
         let process = self.processes.get_mut(wid).filter(|process| !process.is_ready());
-        match process.and_then(|process| process.liveness.as_mut()) {
+        match process.and_then(|process| process.liveness_mut()) {
             Some(liveness) => liveness.replaces = pid,
             None => self.dismiss(old, cx),
         }
@@ -72,9 +72,10 @@ impl Watcher {
         let options = &self.config.options;
         let mut ready = Vec::new();
         for process in self.processes.values_mut().filter(|p| p.runs() && !p.is_ready()) {
-            match (probe_of(options, process.wid, process.pid), &mut process.liveness) {
-                (Some(probe), Some(liveness)) => liveness.await_readiness(&probe, process.started, options),
-                _ => ready.push(process.wid),
+            let (wid, started) = (process.wid, process.started);
+            match (probe_of(options, wid, process.pid), process.liveness_mut()) {
+                (Some(probe), Some(liveness)) => liveness.await_readiness(&probe, started, options),
+                _ => ready.push(wid),
             }
         }
         ready.into_iter().for_each(|wid| self.became_ready(wid, cx));
@@ -88,7 +89,7 @@ impl Watcher {
         let next = cx.now.plus(interval(&self.config.options));
         for process in self.processes.values_mut().filter(|p| p.runs()) {
             let new = || Box::new(Liveness { ready: Some(cx.now), ..Liveness::default() });
-            let liveness = process.liveness.get_or_insert_with(new);
+            let liveness = process.more.liveness.get_or_insert_with(new);
             if liveness.ready.is_some() && !liveness.asking {
                 // The interval may have become shorter.
                 liveness.next = Some(liveness.next.map_or(next, |at| at.min(next)));
@@ -101,13 +102,13 @@ impl Watcher {
         let is_up = self.is_up();
         let Some(process) = self.processes.get_mut(wid) else { return };
         let runs = process.runs();
-        let Some(liveness) = process.liveness.as_mut().filter(|_| runs) else { return };
+        let Some(liveness) = process.liveness_mut().filter(|_| runs) else { return };
         match notice {
             Notice::Ready if liveness.ready.is_none() => self.became_ready(wid, cx),
             Notice::Alive => liveness.heard = cx.now,
             // One that is to be stopped ends soon anyway, after before_stop and those that depend on it.
             Notice::Trigger if liveness.watchdog.is_some() && is_up => {
-                let why = "says that it is not well (WATCHDOG=trigger)".into();
+                let why = "reports a failure (WATCHDOG=trigger)".into();
                 self.fail_process(wid, HealthFailure::Silent, why, cx);
             }
             Notice::Ready | Notice::Trigger => {}
@@ -117,7 +118,7 @@ impl Watcher {
     fn became_ready(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let (pid, took) = (process.pid, cx.now.since(process.started));
-        let Some(liveness) = process.liveness.as_mut() else { return };
+        let Some(liveness) = process.liveness_mut() else { return };
         let (old, asking) = (liveness.replaces, liveness.asking);
         liveness.begin_work(cx.now);
         if asking {
@@ -145,7 +146,7 @@ impl Watcher {
 
     fn tend(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get(wid) else { return };
-        let Some(liveness) = process.liveness.as_ref().filter(|_| process.runs()) else { return };
+        let Some(liveness) = process.more.liveness.as_ref().filter(|_| process.runs()) else { return };
         let due = |at: Option<Time>| at.is_some_and(|at| at <= cx.now);
         if due(liveness.ready_at) {
             self.became_ready(wid, cx);
@@ -155,7 +156,7 @@ impl Watcher {
             self.fail_process(wid, HealthFailure::Late, why, cx);
         } else if due(liveness.is_silent_at()) {
             let seconds = number::short(liveness.watchdog.unwrap_or_default());
-            let why = format!("has not said WATCHDOG=1 for {seconds} s");
+            let why = format!("has not sent WATCHDOG=1 for {seconds} s");
             self.fail_process(wid, HealthFailure::Silent, why, cx);
         } else {
             self.ask_question(wid, cx);
@@ -167,12 +168,12 @@ impl Watcher {
         let patience = options.health_timeout.unwrap_or(HEALTH_TIMEOUT).max(SHORTEST);
         let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;
-        let Some(liveness) = &mut process.liveness else { return };
+        let Some(liveness) = process.liveness_mut() else { return };
         let hook = if liveness.ready.is_some() { Hook::Health } else { Hook::Ready };
         let until = liveness.ready_by.into_iter().fold(cx.now.plus(patience), Time::min);
         liveness.next = None;
         let asking = self.call_until(until, hook, About::of(pid), Then::Probed { wid, pid }, cx);
-        if let Some(liveness) = self.processes.get_mut(wid).and_then(|process| process.liveness.as_mut()) {
+        if let Some(liveness) = self.processes.get_mut(wid).and_then(|process| process.liveness_mut()) {
             liveness.asking = asking;
         }
     }
@@ -185,7 +186,7 @@ impl Watcher {
         let ready_by = cx.now.plus(options.ready_timeout.unwrap_or(READY_TIMEOUT));
         let next = cx.now.plus(interval(options).min(LONGEST_PAUSE));
         let process = self.processes.get_mut(wid).filter(|process| process.pid == pid);
-        let Some(liveness) = process.and_then(|process| process.liveness.as_mut()) else { return };
+        let Some(liveness) = process.and_then(|process| process.liveness_mut()) else { return };
         liveness.asking = false;
         liveness.next = Some(next);
         liveness.ready_by = liveness.ready_by.map(|_| ready_by);
@@ -196,7 +197,7 @@ impl Watcher {
         let options = &self.config.options;
         let Some(process) = self.processes.get_mut(wid).filter(|p| p.pid == pid) else { return };
         let runs = process.runs();
-        let Some(liveness) = process.liveness.as_mut().filter(|_| runs) else { return };
+        let Some(liveness) = process.liveness_mut().filter(|_| runs) else { return };
         liveness.asking = false;
         let pause = FIRST_PAUSE * f64::from(1u32 << liveness.failures.min(5));
         liveness.failures = if failure.is_some() { liveness.failures.saturating_add(1) } else { 0 };
@@ -225,10 +226,10 @@ impl Watcher {
     fn fail_process(&mut self, wid: u32, ailment: HealthFailure, why: String, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let (pid, is_new) = (process.pid, process.generation == self.spawns.generation);
-        if let Some(liveness) = &mut process.liveness {
+        if let Some(liveness) = process.liveness_mut() {
             liveness.ailment = Some(ailment);
         }
-        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is ended"), cx);
+        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is stopped"), cx);
         cx.publish(&self.config.name, Published::Unhealthy { pid, reason: why.clone() });
         let restart = match ailment {
             HealthFailure::Late => Restart::Unready,
@@ -251,7 +252,7 @@ impl Watcher {
     pub(super) fn end_liveness(&mut self, wid: u32, cx: &mut Cx) {
         let Some(process) = self.processes.get_mut(wid) else { return };
         let pid = process.pid;
-        let Some(liveness) = &mut process.liveness else { return };
+        let Some(liveness) = process.liveness_mut() else { return };
         let old = liveness.replaces.take();
         if std::mem::take(&mut liveness.asking) {
             self.drop_question(wid, pid, cx);

@@ -70,7 +70,7 @@ impl Advice {
                  `--daemonize no` (redis), `-F`, `-f` or `--foreground`"
             }
             Advice::Port => {
-                "a new process ended at once while an old one was running; if both bind the same port, reload with \
+                "a new process exited at once while an old one was running; if both bind the same port, reload with \
                  `--sequential`, let circus bind it by a [socket:NAME], or set `reload_signal`"
             }
         }

@@ -9,6 +9,7 @@ use super::time::Time;
 use super::watcher::Watcher;
 use super::{Pid, Whom};
 use crate::config::hooks::Hook;
+use crate::seldom::Empty;
 use crate::sorted::Sorted;
 
 /// The most hooks of one watcher that run, or wait for their turn, when nothing hangs on their answers.
@@ -89,6 +90,10 @@ pub(super) struct Hooks {
     pub(super) calls: Sorted<HookId, Call>,
     /// None is run any more.
     pub(super) hurried: bool,
+}
+
+impl Empty for Hooks {
+    const EMPTY: &'static Self = &Hooks { calls: Sorted::new(), hurried: false };
 }
 
 /// A hook that runs.

@@ -237,9 +237,11 @@ impl Arbiter {
             }
             Event::NeverRan { pid, reason, shortage } => {
                 let not_run = Box::new(NotRun { reason: reason.into(), shortage });
-                self.process_mut(pid).into_iter().for_each(|process| process.not_run = Some(not_run.clone()));
+                self.process_mut(pid)
+                    .into_iter()
+                    .for_each(|process| process.more.not_run = Some(not_run.clone()));
             }
-            Event::OutOfMemory { pid } => self.process_mut(pid).into_iter().for_each(|p| p.oom = true),
+            Event::OutOfMemory { pid } => self.process_mut(pid).into_iter().for_each(|p| p.more.oom = true),
             Event::Detached { watcher } => self.with(watcher, |w, cx| w.advise(Advice::Background, cx)),
             Event::Reaped { pid, group_left } => self.reaped(pid, group_left),
             Event::GroupEmpty { pgid } => self.group_is_empty(pgid),
@@ -275,7 +277,7 @@ impl Arbiter {
 
     fn reaped(&mut self, pid: Pid, group_left: bool) {
         let Some((watcher, wid)) = self.owner(pid) else { return };
-        if self.process_mut(pid).is_some_and(|process| process.not_run.is_some()) {
+        if self.process_mut(pid).is_some_and(|process| process.more.not_run.is_some()) {
             self.cx.cause = Cause::SpawnFailed;
         }
         self.with(watcher, |w, cx| w.reaped(wid, group_left, cx));

@@ -9,7 +9,7 @@ use super::context::Cx;
 use super::process::Process;
 use super::respawn::{Backoff, Chain};
 use super::time::Time;
-use super::watcher::{Goal, Status, Watcher};
+use super::watcher::{Goal, Prerequisites, Status, Watcher};
 use super::{Action, Level};
 
 /// Where a watcher with `on_demand` is between two starts.
@@ -36,6 +36,10 @@ pub(super) struct Demand {
     not_before: Time,
 }
 
+impl Demand {
+    pub(super) const NONE: Demand = Demand { look: Look::Away, chain: Chain::NONE, not_before: Time(0) };
+}
+
 impl Watcher {
     /// Whether a watcher that is to run may start now, or has to wait for its sockets first.
     pub(super) fn may_start(&mut self, cx: &mut Cx) -> bool {
@@ -59,10 +63,12 @@ impl Watcher {
 
     /// It is not to start any more, whatever comes to its sockets.
     pub(super) fn look_away(&mut self, cx: &mut Cx) {
-        match std::mem::take(&mut self.prerequisites.demand.look) {
+        match self.prerequisites.demand.look {
+            Look::Away => return,
             Look::Asked | Look::Since(_) => cx.act(Action::UnwatchSockets(self.id)),
-            Look::Away | Look::Seen => {}
+            Look::Seen => {}
         }
+        self.prerequisites.demand.look = Look::Away;
     }
 
     /// The daemon looks at the sockets, or says why it cannot.
@@ -99,14 +105,14 @@ impl Watcher {
     /// A process has ended by itself. It is not replaced; its life says how soon the sockets are looked at again.
     pub(super) fn note_for_demand(&mut self, process: &Process, cx: &mut Cx) {
         let backoff = Backoff::of(&self.config);
-        self.prerequisites.demand.chain = match process
-            .chain
-            .after_exit(cx.now.since(process.started), &backoff)
-        {
-            Some(chain) if chain.bad < self.prerequisites.demand.chain.bad => self.prerequisites.demand.chain,
-            Some(chain) => chain,
-            None => Chain::default(),
-        };
+        self.prerequisites.demand.chain =
+            match process.more.chain.after_exit(cx.now.since(process.started), &backoff) {
+                Some(chain) if chain.bad < self.prerequisites.demand.chain.bad => {
+                    self.prerequisites.demand.chain
+                }
+                Some(chain) => chain,
+                None => Chain::default(),
+            };
         let chain = self.prerequisites.demand.chain;
         let delay = if chain.bad > 0 { backoff.delay(chain, &mut cx.random) } else { 0.0 };
         self.prerequisites.demand.not_before = cx.now.plus(delay);
@@ -119,8 +125,9 @@ impl Watcher {
 
     /// It is to wait from now on, whatever has been.
     pub(super) fn forget_demand(&mut self) {
-        self.prerequisites.demand.chain = Chain::default();
-        self.prerequisites.demand.not_before = Time(0);
+        if let Some(Prerequisites { demand, .. }) = self.prerequisites.get_mut() {
+            (demand.chain, demand.not_before) = (Chain::default(), Time(0));
+        }
     }
 
     /// It has stopped and waits for its sockets, or will in a moment.

@@ -251,7 +251,7 @@ impl Watcher {
 
     /// It is told to run. What waited for its next attempt is tried at once.
     pub(super) fn want_up(&mut self, cx: &mut Cx) {
-        if matches!(self.why_down, Some(WhyDown::Empty)) {
+        if matches!(self.why_down.as_deref(), Some(WhyDown::Empty)) {
             self.why_down = None;
         }
         self.queued = false;
@@ -260,7 +260,7 @@ impl Watcher {
         }
         self.goal = Goal::Up;
         cx.outcome.brings_along = true;
-        self.run_mut().into_iter().for_each(Run::refill);
+        self.held_run().into_iter().for_each(Run::refill);
         self.forget_demand();
     }
 

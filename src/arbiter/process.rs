@@ -4,6 +4,7 @@ use super::readiness::Liveness;
 use super::respawn::Chain;
 use super::time::Time;
 use super::{Pid, Whom};
+use crate::seldom::{Empty, Seldom};
 use crate::signals;
 pub use crate::signals::Exit;
 
@@ -20,7 +21,7 @@ impl Exit {
     pub fn words(self) -> String {
         match self {
             Exit::Code(code) => format!("exited with code {code}"),
-            Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
+            Exit::Signal(number) => format!("was killed by {}", signals::name(number)),
         }
     }
 }
@@ -94,27 +95,48 @@ pub struct Process {
     pub started: Time,
     /// Which start or reload of the watcher it belongs to.
     pub generation: u32,
+    /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.
+    holds_slot: bool,
+    /// What is ended together with it; `None`: nothing.
+    pub followers: Option<Whom>,
+    /// What is to be said of few.
+    pub(super) more: Seldom<More>,
+}
+
+/// What is to be said of few processes: of thousands that only run, nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct More {
+    /// What happened in its slot before it.
+    pub(super) chain: Chain,
     fate: Fate,
     /// The stop_signal that has asked it to end already.
     pub(super) had_stop_signal: Option<i32>,
     /// How it has ended, and what becomes of the rest of its group: it is a zombie about to be reaped.
-    end: Option<Box<(Exit, Fate)>>,
-    /// It counts as one of the processes that are wanted. A surplus one on its way out does not: its slot is free.
-    holds_slot: bool,
-    /// What happened in its slot before it.
-    pub chain: Chain,
+    end: Option<(Exit, Fate)>,
     /// When it is too old, or too large.
-    pub expires: Option<Time>,
-    /// It has too much memory.
-    pub(super) too_large: bool,
+    pub(super) expires: Option<Time>,
+    /// It has too much memory, since it was so many seconds old.
+    pub(super) too_large: Option<f64>,
     /// The kernel has probably ended it for want of memory.
-    pub oom: bool,
+    pub(super) oom: bool,
     /// It has ended before it became its program.
     pub(super) not_run: Option<Box<NotRun>>,
-    /// What is ended together with it; `None`: nothing.
-    pub followers: Option<Whom>,
     /// How it does its work, if that is looked after.
     pub(super) liveness: Option<Box<Liveness>>,
+}
+
+impl Empty for More {
+    const EMPTY: &'static Self = &More {
+        chain: Chain::NONE,
+        fate: Fate::Left,
+        had_stop_signal: None,
+        end: None,
+        expires: None,
+        too_large: None,
+        oom: false,
+        not_run: None,
+        liveness: None,
+    };
 }
 
 impl Process {
@@ -125,22 +147,22 @@ impl Process {
 
     /// Whether it is asked to end, or killed; of one that has ended, whether it was.
     pub fn fate(&self) -> Fate {
-        self.fate
+        self.more.fate
     }
 
     /// How it has ended, if it has.
     pub fn exit(&self) -> Option<Exit> {
-        self.end.as_ref().map(|end| end.0)
+        self.more.end.map(|end| end.0)
     }
 
     /// What becomes of the rest of its group.
     pub(super) fn rest(&self) -> Fate {
-        self.end.as_ref().map_or(Fate::Left, |end| end.1)
+        self.more.end.map_or(Fate::Left, |end| end.1)
     }
 
     /// Its fate, as long as it has not ended.
     pub(super) fn pending(&self) -> Fate {
-        if self.end.is_none() { self.fate } else { Fate::Left }
+        if self.more.end.is_none() { self.more.fate } else { Fate::Left }
     }
 
     /// When it gets SIGKILL.
@@ -150,7 +172,12 @@ impl Process {
 
     /// Whether it runs and was not asked to end.
     pub fn runs(&self) -> bool {
-        self.end.is_none() && self.fate == Fate::Left
+        self.more.end.is_none() && self.more.fate == Fate::Left
+    }
+
+    /// What it leaves behind in its slot if it had too much memory soon after its start.
+    pub(super) fn after_growth(&self) -> Option<Chain> {
+        self.more.chain.after_growth(self.more.too_large?)
     }
 
     pub(super) fn holds_slot(&self) -> bool {
@@ -159,7 +186,7 @@ impl Process {
 
     /// These seconds do not count: circus stood still, and could do nothing.
     pub(super) fn give_back(&mut self, seconds: f64) {
-        self.fate.give_back(seconds);
+        self.more.get_mut().into_iter().for_each(|more| more.fate.give_back(seconds));
     }
 }
 
@@ -169,9 +196,9 @@ pub(super) struct Processes {
     /// That with wid 1 first, and so on. A new one gets the lowest number that is free, so there are few gaps, and none
     /// has to move when one in the midst of thousands ends.
     table: Vec<Option<Process>>,
-    len: usize,
-    running: usize,
-    holding: usize,
+    len: u32,
+    running: u32,
+    holding: u32,
     /// No number from 1 up to this is free.
     taken_wids: u32,
     /// Some may grow too old, or are looked after.
@@ -191,16 +218,16 @@ impl Processes {
 
     /// How many run and were not asked to end.
     pub(super) fn running(&self) -> usize {
-        self.running
+        self.running as usize
     }
 
     /// How many hold a slot.
     pub(super) fn holding(&self) -> usize {
-        self.holding
+        self.holding as usize
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -242,9 +269,9 @@ impl Processes {
     }
 
     pub(super) fn insert(&mut self, process: Process) {
-        self.running += usize::from(process.runs());
-        self.holding += usize::from(process.holds_slot);
-        self.timed |= process.expires.is_some() || process.liveness.is_some();
+        self.running += u32::from(process.runs());
+        self.holding += u32::from(process.holds_slot);
+        self.timed |= process.more.expires.is_some() || process.more.liveness.is_some();
         self.len += 1;
         let wid = process.wid;
         self.table.resize_with(self.table.len().max(wid as usize), || None);
@@ -260,31 +287,31 @@ impl Processes {
             self.table.pop();
         }
         self.taken_wids = self.taken_wids.min(wid.saturating_sub(1));
-        self.running -= usize::from(process.runs());
-        self.holding -= usize::from(process.holds_slot);
+        self.running -= u32::from(process.runs());
+        self.holding -= u32::from(process.holds_slot);
         Some(process)
     }
 
     /// A process is asked to end, or killed.
     pub(super) fn set_fate(&mut self, wid: u32, fate: Fate) {
         if let Some(Some(process)) = place_of(&mut self.table, wid) {
-            self.running -= usize::from(process.runs());
-            process.fate = fate;
+            self.running -= u32::from(process.runs());
+            process.more.fate = fate;
         }
     }
 
     /// A process has ended; what becomes of the rest of its group.
     pub(super) fn set_end(&mut self, wid: u32, exit: Exit, rest: Fate) {
         if let Some(Some(process)) = place_of(&mut self.table, wid) {
-            self.running -= usize::from(process.runs());
-            process.end = Some(Box::new((exit, rest)));
+            self.running -= u32::from(process.runs());
+            process.more.end = Some((exit, rest));
         }
     }
 
     /// The slot of a process is free from now on.
     pub(super) fn release_slot(&mut self, wid: u32) {
         if let Some(Some(process)) = place_of(&mut self.table, wid) {
-            self.holding -= usize::from(std::mem::take(&mut process.holds_slot));
+            self.holding -= u32::from(std::mem::take(&mut process.holds_slot));
         }
     }
 }

@@ -57,40 +57,49 @@ impl Liveness {
 impl Process {
     /// When something is due about how it does its work.
     pub(super) fn liveness_deadline(&self) -> Option<Time> {
-        let liveness = self.liveness.as_ref().filter(|_| self.runs())?;
+        let liveness = self.more.liveness.as_ref().filter(|_| self.runs())?;
         let times = [liveness.ready_at, liveness.ready_by, liveness.next, liveness.is_silent_at()];
         times.into_iter().flatten().min()
     }
 
+    /// How it does its work, to be changed, if it is looked after.
+    pub(super) fn liveness_mut(&mut self) -> Option<&mut Liveness> {
+        self.more.get_mut()?.liveness.as_deref_mut()
+    }
+
     /// Whether it does its work.
     pub fn is_ready(&self) -> bool {
-        self.liveness.as_ref().is_none_or(|liveness| liveness.ready.is_some())
+        self.more.liveness.as_ref().is_none_or(|liveness| liveness.ready.is_some())
     }
 
     /// Since when it does its work, if that is looked after.
     pub(super) fn ready_since(&self) -> Option<Time> {
-        self.liveness.as_ref().and_then(|liveness| liveness.ready)
+        self.more.liveness.as_ref().and_then(|liveness| liveness.ready)
     }
 
     /// How many health probes in a row it has failed, if it is looked after and ready.
     pub fn failed_probes(&self) -> Option<u32> {
-        self.liveness.as_ref().filter(|liveness| liveness.ready.is_some()).map(|liveness| liveness.failures)
+        self.more
+            .liveness
+            .as_ref()
+            .filter(|liveness| liveness.ready.is_some())
+            .map(|liveness| liveness.failures)
     }
 
     /// Why the last question to it has failed, behind a colon.
     pub(super) fn last_failure(&self) -> String {
-        let why = self.liveness.as_ref().map_or("", |liveness| &liveness.why);
+        let why = self.more.liveness.as_ref().map_or("", |liveness| &liveness.why);
         if why.is_empty() { String::new() } else { format!(": {why}") }
     }
 
     /// Why it is being ended, if it is because of how it does its work.
     pub(super) fn ailment(&self) -> Option<HealthFailure> {
-        self.liveness.as_ref().and_then(|liveness| liveness.ailment)
+        self.more.liveness.as_ref().and_then(|liveness| liveness.ailment)
     }
 
     /// The process that ends when this one is ready.
     pub(super) fn replaces(&self) -> Option<Pid> {
-        self.liveness.as_ref().and_then(|liveness| liveness.replaces)
+        self.more.liveness.as_ref().and_then(|liveness| liveness.replaces)
     }
 }
 

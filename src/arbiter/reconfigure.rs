@@ -154,7 +154,7 @@ impl Arbiter {
         }
         self.dependencies.have_changed(&watcher.config);
         // What was rolled back is not what the next change of the file goes on from.
-        let is_behind = watcher.settings.behind.take().is_some();
+        let is_behind = watcher.settings.past.take_behind();
         let old = if is_behind { watcher.config.clone() } else { old };
         let (changes, step) = watcher.take_over(&old, new, self.cx.now);
         self.dependencies.have_changed(&watcher.config);

@@ -61,7 +61,7 @@ impl Watcher {
             return self.restart(cx);
         }
         if self.status() == Status::Starting {
-            self.run_mut().into_iter().for_each(Run::forget_pauses);
+            self.held_run().into_iter().for_each(Run::forget_pauses);
             if self.processes.is_empty() {
                 return; // the first one comes with what has changed
             }
@@ -85,7 +85,7 @@ impl Watcher {
     }
 
     fn step_once(&mut self, cx: &mut Cx) {
-        match self.run_mut().and_then(|run| run.reload.take()) {
+        match self.held_run().and_then(|run| run.reload.take()) {
             None => {}
             Some(Reload::Spawning { .. })
                 if self.config.options.singleton && self.spawns.under_way.is_none() =>
@@ -148,7 +148,7 @@ impl Watcher {
             self.reload_in_place(cx);
             return;
         }
-        if self.settings.proven.is_some() {
+        if self.settings.past.proven.is_some() {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.spawns.generation += 1;
@@ -187,7 +187,7 @@ impl Watcher {
     fn drain_old(&mut self, cx: &mut Cx) {
         let generation = self.spawns.generation;
         // Their successors are there already.
-        self.run_mut()
+        self.held_run()
             .into_iter()
             .for_each(|run| run.slots.retain(|slot| !slot.is_behind() && !slot.is_old()));
         self.prove(cx);
@@ -223,7 +223,7 @@ impl Watcher {
     }
 
     pub(super) fn end_reload(&mut self, cx: &mut Cx) {
-        if let Some(run) = self.run_mut() {
+        if let Some(run) = self.held_run() {
             run.reload = run.next_reload.take().map(Reload::Wanted);
         }
         cx.publish(&self.config.name, Published::Reload);
@@ -240,7 +240,7 @@ impl Watcher {
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
-        cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        cx.log(Level::Error, format!("{name}: reload abandoned, the old processes stay: {reason}"));
         if together {
             self.dismiss_new(cx);
         }
@@ -261,7 +261,7 @@ impl Watcher {
 
     /// The reload ends here, and clients that wait for it are told why.
     pub(super) fn give_reload_up(&mut self, reason: &str, cx: &mut Cx) {
-        if let Some(run) = self.run_mut() {
+        if let Some(run) = self.held_run() {
             // Another one would fail for the same reason.
             (run.reload, run.next_reload) = (None, None);
         }

@@ -46,13 +46,13 @@ impl Watcher {
         let fate = process.rest();
         // One that is left alone holds up nobody.
         let holds_up = fate != Fate::Left && next != Next::Nobody;
-        match self.run_mut().filter(|_| holds_up) {
+        match holds_up.then(|| self.run_mut()).flatten() {
             Some(run) => run.slots.push(Slot { behind: Some(process.pid), retry: next.retry() }),
             None => self.free(next),
         }
         // Whether there is anything outside of the group is not known yet.
         if holds_up && process.fate() == Fate::Left && process.followers == Some(Whom::Group) {
-            let what = "has left processes in its group; they are asked to end before another one starts";
+            let what = "has left processes in its group; they are stopped before the next one starts";
             self.say_of(Level::Info, (process.pid, process.wid), what, cx);
         }
         self.left.remnants.push(Remnant { pgid: process.pid, fate });
@@ -66,28 +66,28 @@ impl Watcher {
     pub(super) fn ask_remnants(&mut self, cx: &mut Cx) {
         let signum = self.stop_signal();
         let kill_at = cx.now.plus(self.config.options.graceful_timeout);
-        for remnant in self.left.remnants.iter_mut().filter(|r| r.fate == Fate::Left) {
+        for remnant in self.left.each_mut().filter(|r| r.fate == Fate::Left) {
             remnant.ask(signum, kill_at, cx);
         }
     }
 
     /// circus is in a hurry.
     pub(super) fn hurry_remnants(&mut self, cx: &mut Cx) {
-        for remnant in self.left.remnants.iter_mut().filter(|remnant| remnant.fate.kill_at().is_some()) {
+        for remnant in self.left.each_mut().filter(|remnant| remnant.fate.kill_at().is_some()) {
             remnant.kill(cx);
         }
     }
 
     /// A group without its leader has no members any more.
     pub(super) fn group_is_empty(&mut self, pgid: Pid) {
-        self.left.remnants.retain(|remnant| remnant.pgid != pgid);
-        self.run_mut().into_iter().for_each(|run| run.group_is_empty(pgid));
+        self.left.get_mut().into_iter().for_each(|left| left.remnants.retain(|remnant| remnant.pgid != pgid));
+        self.held_run().into_iter().for_each(|run| run.group_is_empty(pgid));
     }
 
     /// Asks, kills and gives up what it is time for.
     pub(super) fn expire_remnants(&mut self, cx: &mut Cx) {
         let mut given_up = Vec::new();
-        for remnant in &mut self.left.remnants {
+        for remnant in self.left.each_mut() {
             if remnant.fate.due().is_none_or(|at| at > cx.now) {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Watcher {
         for pgid in given_up {
             let name = &self.config.name;
             let text =
-                format!("{name}: what process {pgid} has left behind survives SIGKILL; it is left alone");
+                format!("{name}: processes left by process {pgid} survive SIGKILL; they are left alone");
             cx.log(Level::Error, text);
             self.group_is_empty(pgid);
         }

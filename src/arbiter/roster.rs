@@ -21,7 +21,7 @@ impl Arbiter {
         let most = if singleton { 1 } else { i64::MAX };
         let count = before.saturating_add(by).clamp(0, most);
         if count > MOST_PROCESSES {
-            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
+            let text = format!("{count} processes are too many; the limit is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
         let reply = self.carry_out(&[id], wait, &|w, _| {
@@ -68,7 +68,7 @@ impl Arbiter {
         self.dependencies.have_changed(&watcher.config);
         let cancel = |hook: &HookId| Action::CancelHook { id: *hook, watcher: id };
         self.cx.actions.extend(watcher.hooks.calls.keys().map(cancel));
-        for waiter in watcher.waiters {
+        for waiter in watcher.waiters.iter() {
             let text = format!("'{}' was removed meanwhile", watcher.config.name);
             self.finish(waiter.ticket, Reply::error(Errno::Failed, text));
         }

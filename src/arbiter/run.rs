@@ -8,6 +8,7 @@ use super::request::Manner;
 use super::respawn::Retry;
 use super::time::Time;
 use super::watcher::{Status, Watcher};
+use crate::seldom::{Empty, Seldom};
 
 /// What a watcher is doing, with what belongs to it.
 #[derive(Debug, Default)]
@@ -15,7 +16,11 @@ pub(super) enum State {
     #[default]
     Stopped,
     /// It starts, or runs.
-    Up(Box<Run>),
+    Up {
+        /// The start is over.
+        active: bool,
+        run: Seldom<Run>,
+    },
     /// Its processes were asked to end; not yet when others have to stop first.
     Stopping { held_back: bool },
 }
@@ -23,8 +28,6 @@ pub(super) enum State {
 /// A start, and what comes of it.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    /// The start is over.
-    pub(super) active: bool,
     /// Slots without a process, apart from those that are filled as soon as may be.
     pub(super) slots: Vec<Slot>,
     /// How the processes of the slots that stay empty have ended.
@@ -55,15 +58,16 @@ pub(super) enum Next {
     Later(Retry),
 }
 
-static IDLE: Run = Run {
-    active: false,
-    slots: Vec::new(),
-    death: None,
-    replacing: Vec::new(),
-    reload: None,
-    manner: Manner { sequential: false, soak: 0.0, surge: None, canary: None, deploys: false },
-    next_reload: None,
-};
+impl Empty for Run {
+    const EMPTY: &'static Self = &Run {
+        slots: Vec::new(),
+        death: None,
+        replacing: Vec::new(),
+        reload: None,
+        manner: Manner { sequential: false, soak: 0.0, surge: None, canary: None, deploys: false },
+        next_reload: None,
+    };
+}
 
 impl Next {
     pub(super) fn retry(self) -> Option<Retry> {
@@ -170,27 +174,36 @@ impl Watcher {
     pub fn status(&self) -> Status {
         match &self.state {
             State::Stopped => Status::Stopped,
-            State::Up(run) if run.active => Status::Active,
-            State::Up(_) => Status::Starting,
+            State::Up { active: true, .. } => Status::Active,
+            State::Up { active: false, .. } => Status::Starting,
             State::Stopping { .. } => Status::Stopping,
         }
     }
 
     pub(super) fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
+        matches!(self.state, State::Up { .. })
     }
 
     /// Its run; an empty one when it does not run.
     pub(super) fn run(&self) -> &Run {
         match &self.state {
-            State::Up(run) => run,
-            State::Stopped | State::Stopping { .. } => &IDLE,
+            State::Up { run, .. } => run,
+            State::Stopped | State::Stopping { .. } => Run::EMPTY,
         }
     }
 
+    /// The same, to put something into it; nothing when it does not run.
     pub(super) fn run_mut(&mut self) -> Option<&mut Run> {
         match &mut self.state {
-            State::Up(run) => Some(run),
+            State::Up { run, .. } => Some(run),
+            State::Stopped | State::Stopping { .. } => None,
+        }
+    }
+
+    /// What has been put into its run, to be changed.
+    pub(super) fn held_run(&mut self) -> Option<&mut Run> {
+        match &mut self.state {
+            State::Up { run, .. } => run.get_mut(),
             State::Stopped | State::Stopping { .. } => None,
         }
     }
@@ -198,7 +211,11 @@ impl Watcher {
     /// While it runs, a slot may have its next process now, or after its pause.
     pub(super) fn free(&mut self, next: Next) {
         let slot = next.retry().map(|retry| Slot { behind: None, retry: Some(retry) });
-        self.run_mut().into_iter().for_each(|run| run.slots.extend(slot));
+        if let Some(slot) = slot
+            && let Some(run) = self.run_mut()
+        {
+            run.slots.push(slot);
+        }
     }
 
     /// It is being stopped, but others have to stop first.

@@ -87,8 +87,8 @@ impl Arbiter {
             return Err(Reply::error(Errno::Conflict, format!("'{name}' already exist")));
         }
         let mut config = WatcherConfig { name: name.clone(), ..WatcherConfig::default() };
-        config.options.cmd = cmd;
-        config.options.args = args.unwrap_or_default();
+        config.options.cmd = cmd.into();
+        config.options.args = args.unwrap_or_default().into();
         for (key, value) in options {
             set_option(&mut config, key, value)?;
         }
@@ -98,7 +98,7 @@ impl Arbiter {
         consistent(&config)?;
         // Those that are still being stopped count too: they may take their time.
         if self.watchers.len() >= MOST_WATCHERS {
-            let text = format!("there are {MOST_WATCHERS} watchers already, as many as there may be");
+            let text = format!("there are already {MOST_WATCHERS} watchers, which is the limit");
             return Err(Reply::error(Errno::Conflict, text));
         }
         let added = config.extent();

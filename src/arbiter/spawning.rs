@@ -78,17 +78,17 @@ impl Watcher {
 
     /// Begins the next spawn that is due, if any.
     pub(super) fn fill(&mut self, cx: &mut Cx) {
-        if self.spawns.under_way.is_some() {
+        if self.spawns.under_way.is_some() || !self.is_up() {
             return;
         }
         let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
-        let Some(run) = self.run_mut() else { return };
-        if let Some(Reload::Spawning { .. } | Reload::Held) = &run.reload {
+        if self.has_two_generations() {
             return self.fill_two_generations(cx);
         }
         if is_taken {
             // No successor can come first, as it was meant before this became a singleton.
-            for old in std::mem::take(&mut run.replacing) {
+            let replacing = self.held_run().map(|run| std::mem::take(&mut run.replacing));
+            for old in replacing.unwrap_or_default() {
                 self.ask_to_end(old, cx);
             }
             return;
@@ -96,9 +96,9 @@ impl Watcher {
         if !gate_is_open {
             return;
         }
-        if let Some(old) = run.replacing.pop() {
+        if let Some(old) = self.held_run().and_then(|run| run.replacing.pop()) {
             self.spawn(Chain::default(), Some(old), cx);
-        } else if let Some(retry) = run.take_due(cx.now, |_| true) {
+        } else if let Some(retry) = self.held_run().and_then(|run| run.take_due(cx.now, |_| true)) {
             self.spawn_again(retry, cx);
         } else if self.missing() > 0 {
             self.spawn(self.first_chain(), None, cx);
@@ -163,10 +163,13 @@ impl Watcher {
     pub(super) fn spawned(&mut self, pid: Pid, cx: &mut Cx) {
         let Some(Spawning { wid, chain, old, unwanted, .. }) = self.spawns.under_way else { return };
         let mut process = Process::new(wid, pid, cx.now);
-        (process.generation, process.chain) = (self.spawns.generation - u32::from(old), chain);
-        process.expires = self.expiry(cx);
-        process.followers = self.followers();
-        process.liveness = self.first_liveness(wid, pid, cx.now);
+        let generation = self.spawns.generation - u32::from(old);
+        (process.generation, process.followers) = (generation, self.followers());
+        let (expires, liveness) = (self.expiry(cx), self.first_liveness(wid, pid, cx.now));
+        if chain != Chain::NONE || expires.is_some() || liveness.is_some() {
+            let more = &mut *process.more;
+            (more.chain, more.expires, more.liveness) = (chain, expires, liveness);
+        }
         self.processes.insert(process);
         let others_fail = self.run().retries().any(|retry| retry.chain.failures > 0);
         if chain.failures > 0 && chain.last == Failure::Exec && !others_fail {
@@ -221,7 +224,7 @@ impl Watcher {
     /// A process that is too old stays, since it could not be replaced, and is too old again a little later.
     pub(super) fn postpone(&mut self, old: u32, cx: &mut Cx) {
         if let Some(process) = self.processes.get_mut(old) {
-            process.expires = Some(cx.now.plus(RESPAWN_DELAY_MAX));
+            process.more.expires = Some(cx.now.plus(RESPAWN_DELAY_MAX));
         }
     }
 
@@ -253,6 +256,9 @@ impl Watcher {
         if being_replaced {
             return Next::AtOnce;
         }
+        if let Some(chain) = process.after_growth() {
+            return self.later(chain, cx);
+        }
         let Some(exit) = process.exit() else { return Next::Nobody };
         let fails = self.fails_trial(process, exit, cx.now);
         if fails.is_some_and(|reason| self.reload_cannot_go_on(&reason, cx)) {
@@ -262,24 +268,29 @@ impl Watcher {
         if self.config.options.on_demand {
             self.note_for_demand(process, cx);
         }
-        if let Some(not_run) = &process.not_run {
-            let chain = process.chain.after_failure(Failure::Held, not_run.shortage);
+        if let Some(not_run) = &process.more.not_run {
+            let chain = process.more.chain.after_failure(Failure::Held, not_run.shortage);
             self.try_again(chain, not_run, None, cx)
         } else if !self.replaces_after(exit, process.ailment(), process.is_ready()) {
             self.leave_empty(process, exit);
             Next::Nobody
         } else if !process.is_ready() || self.begins_in_vain(cx.now.since(process.started), &backoff) {
             self.start_failed(process, exit, cx)
-        } else if let Some(chain) = process.chain.after_exit(cx.now.since(process.started), &backoff) {
+        } else if let Some(chain) = process.more.chain.after_exit(cx.now.since(process.started), &backoff) {
             if matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
-                self.reload_cannot_go_on("a new process ended at once", cx);
+                self.reload_cannot_go_on("a new process exited at once", cx);
             }
-            let at = cx.now.plus(backoff.delay(chain, &mut cx.random));
-            Next::Later(Retry { at, chain, old: false })
+            self.later(chain, cx)
         } else {
             Next::AtOnce
         }
+    }
+
+    /// The slot is filled after a pause.
+    pub(super) fn later(&self, chain: Chain, cx: &mut Cx) -> Next {
+        let delay = Backoff::of(&self.config).delay(chain, &mut cx.random);
+        Next::Later(Retry { at: cx.now.plus(delay), chain, old: false })
     }
 
     /// Whether a process that has lived for so many seconds counts as a start that failed: a plugin in Python that ends
@@ -307,7 +318,7 @@ impl Watcher {
         };
         let because = if process.is_ready() { Cause::Ended } else { Cause::Unready };
         let failed = NotRun { reason: reason.into(), shortage: false };
-        self.try_again(process.chain.after_failure(why, false), &failed, Some(because), cx)
+        self.try_again(process.more.chain.after_failure(why, false), &failed, Some(because), cx)
     }
 
     /// A start has failed: plans the next attempt, or gives up, `because` of that. A reload that needs it ends.

@@ -64,8 +64,11 @@ impl Arbiter {
 impl Watcher {
     /// Answers the waiters whose time has come.
     pub(super) fn answer_waiters(&mut self, cx: &mut Cx) {
-        let mut waiters = std::mem::take(&mut self.waiters);
         let failure = cx.outcome.reload_failure.take();
+        if self.waiters.is_empty() {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
         waiters.retain(|waiter| match self.answer(waiter, failure.as_deref()) {
             Some(reply) => {
                 cx.outcome.done.push((waiter.ticket, reply));
@@ -153,7 +156,7 @@ impl Watcher {
     /// With max_retry = -1 a start that cannot succeed never ends; the client is told all the same.
     fn still_failing(&self) -> Option<Reply> {
         self.is_hopeless()
-            .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
+            .then(|| self.failed("cannot be started yet; circus keeps trying, and the log says why"))
     }
 
     /// Whether to wait any longer for its start, or for that of what it waits for, is of no use.

@@ -5,7 +5,7 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
-use super::generations::Proven;
+use super::generations::Past;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
@@ -18,6 +18,7 @@ use super::waiters::Waiter;
 use super::{Level, Pid, Published, WatcherId};
 use crate::config::WatcherConfig;
 use crate::config::hooks::Hook;
+use crate::seldom::{Empty, Seldom};
 use crate::sorted::sort_by;
 use std::rc::Rc;
 
@@ -72,13 +73,13 @@ pub struct Watcher {
     pub(super) queued: bool,
     pub(super) state: State,
     /// Why it is down, if nobody has ordered it.
-    pub(super) why_down: Option<WhyDown>,
+    pub(super) why_down: Option<Box<WhyDown>>,
     pub(super) processes: Processes,
     pub(super) spawns: Spawns,
-    pub(super) left: Left,
-    pub(super) waiters: Vec<Waiter>,
-    pub(super) hooks: Hooks,
-    pub(super) prerequisites: Prerequisites,
+    pub(super) left: Seldom<Left>,
+    pub(super) waiters: Seldom<Vec<Waiter>>,
+    pub(super) hooks: Seldom<Hooks>,
+    pub(super) prerequisites: Seldom<Prerequisites>,
     pub(super) history: History,
 }
 
@@ -103,6 +104,17 @@ pub(super) struct Left {
     pub(super) survivors: Vec<Pid>,
 }
 
+impl Empty for Left {
+    const EMPTY: &'static Self = &Left { remnants: Vec::new(), survivors: Vec::new() };
+}
+
+impl Seldom<Left> {
+    /// The members of groups, to be changed.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Remnant> {
+        self.get_mut().into_iter().flat_map(|left| &mut left.remnants)
+    }
+}
+
 /// What its start waits for.
 #[derive(Debug, Default)]
 pub(super) struct Prerequisites {
@@ -114,17 +126,18 @@ pub(super) struct Prerequisites {
     pub(super) logged_wait: Option<Box<str>>,
 }
 
+impl Empty for Prerequisites {
+    const EMPTY: &'static Self =
+        &Prerequisites { demand: Demand::NONE, dependency: DependencyState::NONE, logged_wait: None };
+}
+
 /// Where its options come from.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// Since when they hold.
     pub(super) since: Time,
-    /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
-    pub(super) proven: Option<Proven>,
-    /// Those of the good generation before, and since when they held.
-    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
-    /// What has become of newer ones, which the file still has.
-    pub(super) behind: Option<Box<str>>,
+    /// Others that it had or is to have.
+    pub(super) past: Seldom<Past>,
     /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
     pub(super) loaded: Option<Rc<WatcherConfig>>,
     /// How many bytes of text commands have added.
@@ -159,6 +172,11 @@ pub(super) struct DependencyState {
     pub(super) hopeless: bool,
 }
 
+impl DependencyState {
+    const NONE: DependencyState =
+        DependencyState { waits: None, must_stop: false, in_vain: false, followed: false, hopeless: false };
+}
+
 impl Watcher {
     pub(super) fn new(id: WatcherId, config: WatcherConfig) -> Watcher {
         Watcher {
@@ -172,24 +190,24 @@ impl Watcher {
 
     /// Why it has stopped by itself.
     pub(super) fn reason(&self) -> Option<&str> {
-        match &self.why_down {
-            Some(WhyDown::Failed(reason)) => Some(reason),
-            Some(WhyDown::Empty | WhyDown::Ended { .. }) | None => None,
+        match self.why_down.as_deref()? {
+            WhyDown::Failed(reason) => Some(reason),
+            WhyDown::Empty | WhyDown::Ended { .. } => None,
         }
     }
 
     /// Whether it has ended by itself, and how: well or not.
     pub(super) fn ended(&self) -> Option<bool> {
-        match &self.why_down {
-            Some(WhyDown::Failed(_)) => Some(false),
-            Some(WhyDown::Ended { well }) => Some(*well).filter(|_| self.status() == Status::Stopped),
-            Some(WhyDown::Empty) | None => None,
+        match self.why_down.as_deref()? {
+            WhyDown::Failed(_) => Some(false),
+            WhyDown::Ended { well } => Some(*well).filter(|_| self.status() == Status::Stopped),
+            WhyDown::Empty => None,
         }
     }
 
     /// It cannot run, for this reason, and is not tried again.
     pub(super) fn fail(&mut self, reason: String) {
-        self.why_down = Some(WhyDown::Failed(reason));
+        self.why_down = Some(Box::new(WhyDown::Failed(reason)));
         if self.goal == Goal::Up {
             self.goal = Goal::Down;
         }
@@ -202,7 +220,7 @@ impl Watcher {
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
-            return Some(format!("what process {pid} has left in its group is ended first"));
+            return Some(format!("what process {pid} has left in its group is stopped first"));
         }
         let worst = self.run().retries().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
         Some(worst.words(&Backoff::of(&self.config)))
@@ -263,14 +281,17 @@ impl Watcher {
     }
 
     fn reconcile_stopped(&mut self, cx: &mut Cx) {
-        if matches!(self.why_down, Some(WhyDown::Empty)) && !self.queued && self.config.wanted() > 0 {
+        if matches!(self.why_down.as_deref(), Some(WhyDown::Empty))
+            && !self.queued
+            && self.config.wanted() > 0
+        {
             self.want_up(cx); // now there is something to start
         }
         if self.goal != Goal::Up || self.is_held(cx) {
             self.look_away(cx);
         } else if self.may_start(cx) {
-            self.prerequisites.logged_wait = None;
-            self.state = State::Up(Box::default());
+            self.prerequisites.get_mut().into_iter().for_each(|it| it.logged_wait = None);
+            self.state = State::Up { active: false, run: Seldom::default() };
             self.spawns.generation += 1;
             self.why_down = None;
             self.call(Hook::BeforeStart, About::default(), Then::Begin, cx);
@@ -299,7 +320,7 @@ impl Watcher {
             self.fail(reason.clone());
         } else if self.config.wanted() == 0 && self.processes.is_empty() {
             cx.log(Level::Warning, format!("{name}: numprocesses is 0, there is nothing to start"));
-            self.why_down = Some(WhyDown::Empty);
+            self.why_down = Some(Box::new(WhyDown::Empty));
             self.goal = Goal::Down;
         } else {
             return false;
@@ -309,8 +330,8 @@ impl Watcher {
     }
 
     pub(super) fn become_active(&mut self, cx: &mut Cx) {
-        if let Some(run) = self.run_mut() {
-            run.active = true;
+        if let State::Up { active, .. } = &mut self.state {
+            *active = true;
         }
         cx.publish(&self.config.name, Published::Start);
         cx.log(Level::Info, format!("{} started", self.config.name));

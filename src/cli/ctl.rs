@@ -93,7 +93,11 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     if options.has("watch") {
         return page::watch(invocation, &|again| run(again, interrupts));
     }
-    let mut properties = match properties(invocation, args) {
+    #[cfg(feature = "details")]
+    let properties = several::args_of(invocation, None).and_then(|args| properties(invocation, &args));
+    #[cfg(not(feature = "details"))]
+    let properties = properties(invocation, args);
+    let mut properties = match properties {
         Ok(properties) => properties,
         Err(why) => return complain(&(why + &meant(invocation, &args.words)), FAILED),
     };

@@ -24,6 +24,7 @@ use super::syslog::{self, Syslog};
 use super::url::is_local;
 use super::value::{Kind, Value};
 use super::{expand, hooks, number, words};
+use std::rc::Rc;
 
 /// Variables that are known when a process is spawned, besides those of options.
 const VARIABLES: &[&str] = &["wid", "use_fds"];
@@ -118,7 +119,7 @@ impl Checker {
                      `token_file` in [access]"
                 ),
                 (false, local) => {
-                    let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                    let danger = if local { "" } else { " (on the network, anyone could connect)" };
                     let control = shorten(control);
                     format!(
                         "the control port tcp://{shown} is not opened{danger}: the Unix socket {control} takes its \
@@ -180,7 +181,7 @@ impl Checker {
     fn hooks(&mut self, watcher: &WatcherConfig) {
         for (name, (command, _)) in watcher.hooks.iter() {
             let key = "hooks.".to_string() + name;
-            let place = (&watcher.origins, key.as_str());
+            let place = (&*watcher.origins, key.as_str());
             let script = [".sh", ".py", ".pl", ".rb"].iter().any(|end| command.ends_with(end));
             if script && hooks::is_python(command) {
                 let command = shorten(command);
@@ -273,8 +274,8 @@ impl Checker {
             self.stream(origins, which, stream);
         }
         for name in watcher.rlimits.keys().filter(|name| !LIMITS.split(' ').any(|known| known == *name)) {
-            let is_it = |key: &&String| key.to_ascii_lowercase().strip_prefix(LIMIT) == Some(name);
-            let key = origins.keys.keys().find(is_it).map_or("", String::as_str);
+            let is_it = |key: &&Rc<str>| key.to_ascii_lowercase().strip_prefix(LIMIT) == Some(name);
+            let key = origins.keys.keys().find(is_it).map_or("", |key| key);
             let message = format!("there is no resource limit `{}`; there are {LIMITS}", shorten(name));
             self.error((origins, key), message);
         }
@@ -283,7 +284,7 @@ impl Checker {
     /// One of the two streams of a watcher.
     fn stream(&mut self, origins: &Origins, which: &str, stream: &StreamConfig) {
         let (kind, options) = (stream.kind(), &stream.options);
-        let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", String::as_str);
+        let key = origins.keys.keys().find(|key| key.starts_with(which)).map_or("", |key| key);
         let named = options.filename.is_some();
         if stream.class().is_none() && !named {
             self.error((origins, key), format!("{which} needs a class or a filename"));

@@ -1,10 +1,5 @@
 //! The text of one file in Circus's INI dialect: sections and options in order, each with its line.
 //!
-//! The `ini` crate takes the lines apart; it knows neither continuation lines nor Circus's comments, forgets the order
-//! and keeps the last of two equal keys. So a first pass settles the dialect and gives the crate one line for each
-//! header and each option, with the number of the line before the name and the characters that mean something to
-//! the crate hidden; sorting by the numbers restores the order afterwards.
-//!
 //! The rules are those of Circus's own parser, which is laxer than others: what it reads is read, with a note where
 //! the reading is hardly what was meant; every line that it refuses is reported.
 
@@ -12,7 +7,6 @@ use super::model::{Finding, Origin, Severity};
 use super::options::watcher;
 use super::text;
 use crate::sorted::sort;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A file may have so many bytes.
@@ -38,7 +32,7 @@ pub struct Section {
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The key, in its own case.
-    pub key: String,
+    pub key: Rc<str>,
     /// The value as it stands in the file, its lines joined by newlines.
     pub value: String,
     /// Where the key stands.
@@ -59,11 +53,11 @@ pub struct Document {
 pub fn read(file: &Rc<str>, bytes: &[u8]) -> Document {
     let mut lines = Lines {
         file,
-        tagged: String::new(),
+        sections: Vec::new(),
+        headers: 0,
+        option: None,
         findings: Vec::new(),
         continued: Vec::new(),
-        sections: 0,
-        option: None,
     };
     if bytes.len() > LONGEST {
         lines.note(0, Severity::Fatal, "the file is larger than 16 MiB".into());
@@ -71,22 +65,23 @@ pub fn read(file: &Rc<str>, bytes: &[u8]) -> Document {
         lines.note(0, Severity::Fatal, "the file is UTF-16; save it as UTF-8".into());
     } else {
         let text = text::from_bytes(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text };
         (1..).zip(text.split('\n')).for_each(|(number, line)| lines.line(number, line));
         lines.end_option();
     }
-    Document { sections: lines.take_apart(), findings: lines.findings, continued: lines.continued }
+    Document { sections: lines.sections, findings: lines.findings, continued: lines.continued }
 }
 
-/// The first pass.
+/// The lines so far.
 struct Lines<'a> {
     file: &'a Rc<str>,
-    /// What the crate gets.
-    tagged: String,
+    sections: Vec<Section>,
+    /// How many headers there were; those that are too many begin no section.
+    headers: u32,
+    /// The last option, which the next line may continue.
+    option: Option<Entry>,
     findings: Vec<Finding>,
     continued: Vec<(Origin, String)>,
-    sections: u32,
-    option: Option<Entry>,
 }
 
 impl Lines<'_> {
@@ -95,7 +90,10 @@ impl Lines<'_> {
         if trimmed.is_empty() || is_comment(line) {
             return;
         }
-        if let Some(c) = line.chars().find(|c| c.is_control() && *c != '\t') {
+        // Most lines have nothing but what is printed.
+        if !line.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+            && let Some(c) = line.chars().find(|c| c.is_control() && *c != '\t')
+        {
             let message = format!("the line holds the control character {:#04x}", u32::from(c));
             self.note(number, Severity::Warning, message);
         }
@@ -105,15 +103,15 @@ impl Lines<'_> {
         if let Some(name) = header(line) {
             return self.header(number, name);
         }
-        let at = line.bytes().position(|byte| matches!(byte, b'=' | b':')).filter(|_| self.sections > 0);
+        let at = line.bytes().position(|byte| matches!(byte, b'=' | b':')).filter(|_| self.headers > 0);
         if let Some((key, value)) = at.and_then(|at| line.get(..at).zip(line.get(at + 1..))) {
             return self.option(number, key.trim_end_matches(is_blank), value);
         }
-        let what = match (self.sections, line, trimmed) {
+        let what = match (self.headers, line, trimmed) {
             (_, begin, _) | (0, _, begin) if begin.starts_with('[') => {
-                "is no section: it needs a name and a closing `]`"
+                "is not a section: it needs a name and a closing `]`"
             }
-            (0, ..) => "stands above the first [section]",
+            (0, ..) => "comes before the first [section]",
             _ => "is neither a [section] nor an option (`key = value`)",
         };
         self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
@@ -138,9 +136,9 @@ impl Lines<'_> {
 
     fn header(&mut self, number: u32, name: &str) {
         self.end_option();
-        self.sections += 1;
-        if self.sections > MOST_SECTIONS {
-            if self.sections == MOST_SECTIONS + 1 {
+        self.headers += 1;
+        if self.headers > MOST_SECTIONS {
+            if self.headers == MOST_SECTIONS + 1 {
                 let message = format!("the file has more than {MOST_SECTIONS} sections");
                 self.note(number, Severity::Fatal, message);
             }
@@ -150,8 +148,8 @@ impl Lines<'_> {
             let message = format!("the name of the section goes up to the last bracket: `{}`", shorten(name));
             self.note(number, Severity::Warning, message);
         }
-        self.tag("[", number, name);
-        self.tagged.push_str("|]\n");
+        let origin = self.origin(number);
+        self.sections.push(Section { name: name.into(), origin, options: Vec::new() });
     }
 
     fn option(&mut self, number: u32, key: &str, value: &str) {
@@ -165,7 +163,8 @@ impl Lines<'_> {
         }
         let whole = value.trim_start_matches(is_blank);
         let value = without_comment(whole);
-        if let Some(cut) = whole.get(value.len()..).filter(|cut| is_meant(key, value, cut)) {
+        if let Some(cut) = whole.get(value.len()..).filter(|cut| !cut.is_empty() && is_meant(key, value, cut))
+        {
             let message = format!(
                 "` ;` begins a comment, within quotes too, so `{}` is cut off: to run two commands, write \
                  `sh -c 'a; b'`, without a blank before the `;`",
@@ -175,7 +174,7 @@ impl Lines<'_> {
         }
         let value = value.trim_matches(is_blank);
         if value.starts_with(';') {
-            let message = "a `;` right at the beginning of a value is no comment, but the value".into();
+            let message = "a `;` at the very beginning of a value is part of the value, not a comment".into();
             self.note(number, Severity::Warning, message);
         }
         let value = if value == "\"\"" { "" } else { value };
@@ -183,28 +182,8 @@ impl Lines<'_> {
     }
 
     fn end_option(&mut self) {
-        let Some(Entry { key, value, origin }) = self.option.take() else { return };
-        self.tag("", origin.line, &key);
-        self.tagged.push('=');
-        self.protect(&value);
-        self.tagged.push('\n');
-    }
-
-    fn tag(&mut self, before: &str, number: u32, name: &str) {
-        self.tagged.push_str(before);
-        self.tagged.push_str(&number.to_string());
-        self.tagged.push('|');
-        self.protect(name);
-    }
-
-    /// Adds a text, with what means something to the crate hidden.
-    fn protect(&mut self, text: &str) {
-        let means = |byte| matches!(byte, b';' | b'#' | b'=' | b':' | b'\n');
-        if text.bytes().any(means) {
-            let hide = |c: char| if u8::try_from(c).is_ok_and(means) { text::hide(c) } else { c };
-            self.tagged.extend(text.chars().map(hide));
-        } else {
-            self.tagged.push_str(text);
+        if let Some(section) = self.sections.last_mut() {
+            section.options.extend(self.option.take());
         }
     }
 
@@ -224,28 +203,6 @@ impl Lines<'_> {
 
     fn origin(&self, line: u32) -> Origin {
         Origin { file: self.file.clone(), line }
-    }
-
-    /// The second pass: the crate takes the tagged lines apart, the numbers bring them into order.
-    fn take_apart(&self) -> Vec<Section> {
-        let tagged = self.tagged.as_str();
-        // Nothing is left in the text that the crate refuses; if it did, the file would count as empty.
-        let Ok(map) = ini::inistr!(safe cs tagged) else { return Vec::new() };
-        let entry = |(tag, value): (String, Option<String>)| {
-            let (origin, key) = self.untag(&tag)?;
-            Some(Entry { key, value: text::unhide(&value?), origin })
-        };
-        let section = |(tag, options): (String, _)| {
-            let (origin, name) = self.untag(tag.strip_suffix('|')?)?;
-            let options = HashMap::into_iter(options).filter_map(entry).collect();
-            Some(Section { name, origin, options: sorted(options, |option| option.origin.line.into()) })
-        };
-        sorted(map.into_iter().filter_map(section).collect(), |section| section.origin.line.into())
-    }
-
-    fn untag(&self, tag: &str) -> Option<(Origin, String)> {
-        let (line, name) = tag.split_once('|')?;
-        Some((self.origin(line.parse().ok()?), text::unhide(name)))
     }
 }
 

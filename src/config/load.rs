@@ -75,6 +75,7 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
     let global = sections.iter().find(|section| section.name == "env");
     let env = Rc::new(global.map(|section| environment::variables(values, section)).unwrap_or_default());
     values.global.extend(Names::clone(&env));
+    let model = WatcherConfig { env, ..WatcherConfig::default() };
     let mut watchers: Vec<(&Section, WatcherConfig)> = Vec::new();
     let foreign = suggest::supervisord(&mut sections.iter().map(|section| section.name.as_str()));
     if let Some((n, advice)) = &foreign
@@ -89,7 +90,7 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
         } else if name == "access" {
             config.access = others::access(values, section);
         } else if let Some(name) = name.strip_prefix("watcher:") {
-            watchers.extend(watcher::new(values, name, section, &env).map(|new| (section, new)));
+            watchers.extend(watcher::new(values, name, section, &model).map(|new| (section, new)));
         } else if name.starts_with("socket:") {
             config.sockets.extend(others::socket(values, section));
         } else if name.starts_with("plugin:") {
@@ -136,7 +137,7 @@ fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> 
 /// Whether a section holds anything; an empty one counts for nothing, as in Circus. Its name is checked too.
 fn is_usable(values: &mut Values<'_>, section: &Section, name: &str) -> bool {
     if section.entries.is_empty() {
-        values.warn(&section.origin, "the section is empty and counts for nothing".into());
+        values.warn(&section.origin, "the section is empty and is ignored".into());
         return false;
     }
     let Err(why) = model::check_name(name) else { return true };

@@ -12,6 +12,7 @@ use super::options::{
 use super::stream::StreamConfig;
 use super::value::{Kind, Value};
 use super::{features, probe};
+use crate::seldom::{Empty, Seldom};
 use crate::sorted::Sorted;
 use std::rc::Rc;
 
@@ -42,7 +43,11 @@ pub struct Origins {
     /// Where the section begins.
     pub section: Option<Origin>,
     /// Where each key stands.
-    pub keys: Sorted<String, Origin>,
+    pub keys: Sorted<Rc<str>, Origin>,
+}
+
+impl Empty for Origins {
+    const EMPTY: &'static Self = &Origins { section: None, keys: Sorted::new() };
 }
 
 impl PartialEq for Origins {
@@ -79,6 +84,8 @@ pub struct Config {
 
 /// Names with values, sorted.
 pub type Names = Sorted<String, String>;
+/// The same where there are mostly none.
+pub type Rest = Seldom<Names>;
 
 /// One watcher.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,21 +93,21 @@ pub struct WatcherConfig {
     /// Its name, in its own case.
     pub name: String,
     /// Where its options stand.
-    pub origins: Origins,
+    pub origins: Seldom<Origins>,
     /// The options of the table.
     pub options: WatcherOptions,
     /// Resource limits by lower-case name (`nofile`); `None` is infinity.
-    pub rlimits: Sorted<String, Option<u64>>,
+    pub rlimits: Seldom<Sorted<String, Option<u64>>>,
     /// Where its standard output goes; `None`: to that of circus.
     pub stdout_stream: Option<Box<StreamConfig>>,
     /// Where its standard error output goes; `None`: to that of circus.
     pub stderr_stream: Option<Box<StreamConfig>>,
     /// Programs to ask or tell, by the name of the hook, with the flag that ignores failures.
-    pub hooks: Sorted<String, (String, bool)>,
+    pub hooks: Seldom<Sorted<String, (String, bool)>>,
     /// What the configuration puts into the environment of its processes, `$VAR` expanded.
     pub env: Rc<Names>,
     /// All other keys, with variables replaced; and the text of values that could not be used.
-    pub free: Names,
+    pub free: Rest,
     /// Why it cannot run, when one of its values cannot be used.
     pub broken: Option<String>,
     /// It is the watcher of a plugin of this kind.
@@ -117,7 +124,7 @@ pub struct SectionConfig<S> {
     /// The options of the table.
     pub options: S,
     /// All other keys, which are a plugin's own; and the text of values that could not be used.
-    pub free: Names,
+    pub free: Rest,
     /// Why there can be no such socket or plugin, when one of its values cannot be used.
     pub broken: Option<String>,
 }

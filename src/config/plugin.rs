@@ -73,14 +73,14 @@ impl PluginConfig {
     pub fn watcher(&self, cmd: String, env: Names, debug: bool) -> WatcherConfig {
         let mut watcher = WatcherConfig {
             name: self.name.clone(),
-            origins: self.origins.clone(),
+            origins: self.origins.clone().into(),
             env: Rc::new(env),
             broken: self.broken.clone(),
             plugin: self.kind(),
             ..WatcherConfig::default()
         };
         let options = &mut watcher.options;
-        options.cmd = cmd;
+        options.cmd = cmd.into();
         options.singleton = true;
         options.priority = self.options.priority;
         options.copy_env = true;
@@ -137,7 +137,7 @@ mod tests {
         let options = [("cmd", "x"), ("uid", "www"), ("graceful_timeout", "3"), ("max_retry", "9")];
         let watcher = plugin(&options).watcher("x".into(), Names::new(), false);
         let o = &watcher.options;
-        assert_eq!((watcher.name.as_str(), o.cmd.as_str(), o.singleton), ("plugin:x", "x", true));
+        assert_eq!((watcher.name.as_str(), &*o.cmd, o.singleton), ("plugin:x", "x", true));
         assert_eq!((o.uid.as_deref(), o.graceful_timeout, o.max_retry), (Some("www"), 3.0, 5));
         let class = |stream: &Option<Box<StreamConfig>>| stream.as_ref().map(|stream| stream.kind());
         assert_eq!(

@@ -20,7 +20,7 @@ pub struct Section {
     /// Where it first begins.
     pub origin: Origin,
     /// Its options by key.
-    pub entries: Sorted<String, Entry>,
+    pub entries: Sorted<Rc<str>, Entry>,
 }
 
 /// The sections of all files.
@@ -103,7 +103,7 @@ pub fn spread_streams(sections: &mut [Section]) {
         !is_stream
     });
     for section in sections.iter_mut().filter(|section| section.name.starts_with("watcher:")) {
-        let has_class = |prefix: &str| section.entries.contains_key(&(prefix.to_string() + stream::class));
+        let has_class = |prefix: &str| section.entries.contains_key(&*(prefix.to_string() + stream::class));
         let own = [families::STDOUT_MEMBER, families::STDERR_MEMBER].map(|it| (it, has_class(it)));
         for entry in
             of_all.iter().filter(|entry| !own.iter().any(|(it, has)| *has && entry.key.starts_with(it)))
@@ -117,7 +117,7 @@ impl Section {
     /// Adds an option unless there is one of this key. That the main file overrides another needs no word.
     fn add(&mut self, entry: Entry, main: &Rc<str>) -> Option<Finding> {
         // Circus keeps the name of the section under this key.
-        if entry.key == "__name__" {
+        if &*entry.key == "__name__" {
             return None;
         }
         let Some(first) = self.entries.get(&entry.key) else {

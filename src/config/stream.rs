@@ -3,7 +3,7 @@
 
 use super::families;
 use super::features::{self, Feature};
-use super::model::{Names, Refused, WatcherConfig, set_row};
+use super::model::{Refused, Rest, WatcherConfig, set_row};
 use super::options::{self, Row, StreamOptions, stream};
 use super::value::Value;
 
@@ -75,7 +75,7 @@ pub struct StreamConfig {
     /// The options of the table.
     pub options: StreamOptions,
     /// All other keys.
-    pub free: Names,
+    pub free: Rest,
 }
 
 /// What happens to the bytes of a stream.

@@ -3,7 +3,7 @@
 //! A path, an argument or a variable of the environment may hold any byte. Circus uses Python's surrogate escapes for
 //! that. Rust strings have no surrogates, so such a byte `b` stands as the private character `U+10F800 + b`
 //! instead and turns into the byte again when it leaves circus. Input that holds one of these 256 characters itself
-//! has its bytes kept the same way, so text from outside never holds one: the lower half is free for [`hide`].
+//! has its bytes kept the same way, so text from outside never holds one.
 
 use std::borrow::Cow;
 
@@ -34,19 +34,6 @@ fn push_bytes(text: &mut String, bytes: &[u8]) {
 /// The number of a private character, if it is one.
 fn private(c: char) -> Option<u8> {
     u32::from(c).checked_sub(BASE).and_then(|n| u8::try_from(n).ok())
-}
-
-/// A stand-in for the ASCII character `c`, which no text from [`from_bytes`] holds.
-pub fn hide(c: char) -> char {
-    if c.is_ascii() { char::from_u32(BASE + u32::from(c)).unwrap_or(c) } else { c }
-}
-
-/// The text with each stand-in of [`hide`] replaced by what it stands for.
-pub fn unhide(text: &str) -> String {
-    if text.is_ascii() {
-        return text.into();
-    }
-    text.chars().map(|c| private(c).filter(u8::is_ascii).map_or(c, char::from)).collect()
 }
 
 /// The bytes that `text` stands for.
@@ -89,14 +76,6 @@ mod tests {
         for private in ["\u{10f8ff}", "a\u{10f83b}b\u{10f900}"] {
             let text = from_bytes(private.as_bytes());
             assert_eq!(&*to_bytes(&text), private.as_bytes());
-            assert_eq!(unhide(&text), text);
         }
-    }
-
-    #[test]
-    fn what_is_hidden_comes_back() {
-        let hidden: String = "a;b = c\n".chars().map(hide).collect();
-        assert!(!hidden.contains([';', '=', '\n', 'a']));
-        assert_eq!(unhide(&hidden), "a;b = c\n");
     }
 }

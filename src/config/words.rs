@@ -30,6 +30,12 @@ pub fn split(line: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
+/// Whether one of the names in a text is it. They stand between single blanks.
+pub fn is_one(names: &str, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    // A search for a character takes ten times as long to begin.
+    names.as_bytes().split(|byte| *byte == b' ').any(is_it)
+}
+
 /// Appends what stands before the closing `quote`. In double quotes a backslash makes some characters ordinary.
 ///
 /// # Errors

@@ -64,7 +64,7 @@ pub struct SpawnTemplate {
 /// The texts of a watcher that may hold variables until a process is spawned.
 fn texts<'a>(config: &'a WatcherConfig, env: &'a Names) -> impl Iterator<Item = &'a str> {
     let options = &config.options;
-    let command = [Some(options.cmd.as_str()), Some(options.args.as_str()), options.shell_args.as_deref()];
+    let command = [Some(&*options.cmd), Some(&*options.args), options.shell_args.as_deref()];
     command.into_iter().flatten().chain(env.values().map(String::as_str))
 }
 
@@ -361,8 +361,8 @@ pub(crate) fn beside(config: &WatcherConfig, wid: Option<u32>) -> Result<(Child,
 /// A sentence that says what is missing.
 #[cfg(feature = "helpers")]
 pub(crate) fn apart_from(config: &WatcherConfig, uid: Option<&str>) -> Result<(Child, Names), String> {
-    let copy_env = config.options.copy_env;
-    let options = WatcherOptions { uid: uid.map(Into::into), copy_env, ..WatcherOptions::default() };
+    let mut options = WatcherOptions::default();
+    (options.uid, options.copy_env) = (uid.map(Into::into), config.options.copy_env);
     let mut set = Rc::clone(&config.env);
     if config.options.uid.as_deref().is_some_and(|user| Some(user) != uid) {
         Rc::make_mut(&mut set).retain(|name, value| !environment::names_code(name, value));

@@ -105,7 +105,7 @@ impl Reconfigure {
         let sections = config.watchers.len() + config.sockets.len() + config.plugins.len();
         if sections == 0 && config.origins.section.is_none() {
             // A file that is just being written, most likely.
-            return Err(vec![format!("{}: there is nothing in it", self.command_line.config)]);
+            return Err(vec![format!("{}: it is empty", self.command_line.config)]);
         }
         let broken = broken_sockets(&config, &loaded.findings);
         if !broken.is_empty() {

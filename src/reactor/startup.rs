@@ -5,7 +5,7 @@ use crate::arbiter::exit_policy::CriticalExit;
 use crate::arbiter::{Arbiter, Level, Pid};
 use crate::config::check::check;
 use crate::config::load::read;
-use crate::config::{CircusOptions, Config, Finding, Origins, Severity, WatcherConfig, syslog, text};
+use crate::config::{CircusOptions, Config, Finding, Severity, WatcherConfig, syslog, text};
 use crate::host::child::Host;
 use crate::host::disk::Disk;
 use crate::host::endpoint::{self, Fault};
@@ -262,7 +262,7 @@ pub(crate) fn watchers(config: &mut Config, cwd: &str, endpoint: &str, log: &mut
     let mut watchers = std::mem::take(&mut config.watchers);
     #[cfg(feature = "plugins")]
     watchers.extend(plugins);
-    watchers.iter_mut().for_each(|watcher| watcher.origins = Origins::default());
+    watchers.iter_mut().for_each(|watcher| watcher.origins = Default::default());
     watchers.clone()
 }
 

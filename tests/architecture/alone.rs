@@ -13,7 +13,7 @@ const CONFIG: &str = "changes expand families features grants hooks model number
                       sockets stream url value words";
 
 /// What every module may import: tools that know of nothing.
-pub const SHARED: &[&str] = &["signals", "sorted"];
+pub const SHARED: &[&str] = &["seldom", "signals", "sorted"];
 
 /// Compiles the arbiter at `arbiter` with the rest of `src`. `file` gets the source of the crate, and what comes of it
 /// stands beside it, without an extension.

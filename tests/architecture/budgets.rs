@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_300),
-    ("cli", 3_230),
+    ("arbiter", 5_410),
+    ("cli", 3_500),
     ("config", 5_280),
-    ("control", 2_700),
+    ("control", 2_790),
     ("host", 4_150),
     ("parts", 8_100),
     ("reactor", 1_340),
     ("sys", 2_450),
     ("views", 1_055),
     // The files beside the folders.
-    ("", 275),
+    ("", 315),
 ];
 
 /// The most lines of a file, tests apart, and how many files may have more.

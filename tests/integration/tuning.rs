@@ -342,7 +342,7 @@ fn several_options_are_set_together_or_not_at_all() {
         (json!({"virtualenv": "/x"}), "virtualenv needs `copy_env = True`"),
         (
             json!({"prereload_fn": "x"}),
-            "'prereload_fn' can't be set while circus runs; it stands in the configuration",
+            "'prereload_fn' can't be set while circus runs; change it in the configuration",
         ),
     ] {
         let mut options = bad;

@@ -228,7 +228,7 @@ fn a_circle_does_not_count_and_is_told() {
     let world = World::booted(configs);
     assert_eq!(statuses(&world, &["a", "b", "c", "d"]), ["active"; 4]);
     let said = |name: &str| {
-        let text = format!("{name}: after and requires go in a circle, and do not count");
+        let text = format!("{name}: after and requires form a circle and are ignored");
         world.log.iter().any(|(level, line)| *level == Level::Error && *line == text)
     };
     assert_eq!(["a", "b", "c", "d"].map(said), [true, true, true, false]);

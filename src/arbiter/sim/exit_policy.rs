@@ -50,7 +50,12 @@ fn a_critical_watcher_that_ends_takes_circus_along_in_order() {
     assert_eq!((fall.name.as_str(), fall.code), ("job", 3));
     assert_eq!(fall.death, Some(Death { pid: 101, wid: 1, exit: Exit::Code(3) }));
     assert_eq!(fall.reason, "its process 101 (wid 1) exited with code 3");
-    assert!(world.log.iter().any(|(level, text)| *level == Level::Critical && text.contains("exit code 3")));
+    assert!(
+        world
+            .log
+            .iter()
+            .any(|(level, text)| *level == Level::Critical && text.contains("circus exits with code 3"))
+    );
 }
 
 #[test]
@@ -399,9 +404,8 @@ pub(super) fn random_options(config: &mut WatcherConfig, dice: &mut Dice) {
         [Respawn::Never, Respawn::OnFailure, Respawn::Always, Respawn::Always][dice.roll(4) as usize];
     options.critical = dice.roll(8) == 0;
     options.kill_mode = ["group", "group", "process", "tree"][dice.roll(4) as usize].into();
-    for delay in [&mut options.respawn_delay, &mut options.respawn_delay_max, &mut options.respawn_window] {
-        *delay = (dice.roll(3) == 0).then(|| dice.roll(4) as f64 - 1.0);
-    }
+    let mut delay = || (dice.roll(3) == 0).then(|| dice.roll(4) as f64 - 1.0);
+    (options.respawn_delay, options.respawn_delay_max, options.respawn_window) = (delay(), delay(), delay());
     options.success_codes = (dice.roll(3) == 0).then(|| "2 3".into());
     options.success_signals = (dice.roll(3) == 0).then(|| "KILL".into());
     options.stop_command = (dice.roll(4) == 0).then(|| "/stop".into());

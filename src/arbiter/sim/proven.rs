@@ -29,12 +29,12 @@ fn reload(world: &mut World, sequential: bool) -> bool {
     !matches!(world.replies[&ticket], Reply::Error { .. })
 }
 
-fn args(world: &World) -> (String, String) {
+fn args(world: &World) -> (Box<str>, Box<str>) {
     let watcher = world.arbiter.find("web").unwrap();
     (watcher.config.options.args.clone(), watcher.making().options.args.clone())
 }
 
-fn made_by(args: &str) -> (String, String) {
+fn made_by(args: &str) -> (Box<str>, Box<str>) {
     ("bad".into(), args.into())
 }
 

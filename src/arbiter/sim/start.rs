@@ -140,7 +140,7 @@ fn max_age_replaces_processes_by_and_by() {
     let mut world = World::booted(vec![config]);
     let old = world.pids("aging");
     let limits = |world: &World| -> Vec<Option<Time>> {
-        world.arbiter.find("aging").expect("it").processes().map(|process| process.expires).collect()
+        world.arbiter.find("aging").expect("it").processes().map(|process| process.more.expires).collect()
     };
     let drawn = limits(&world);
     assert!(drawn.iter().any(|limit| *limit != drawn[0]), "each process has a limit of its own");

@@ -110,7 +110,7 @@ impl Trace {
         self.fold(&Restart::ALL.map(|(why, _)| history.restarts(why)));
         self.fold(&history.counts().map(|counts| (counts.exits.iter().collect::<Vec<_>>(), counts.failures)));
         for process in watcher.processes() {
-            let ready = (process.is_ready(), process.failed_probes(), process.oom);
+            let ready = (process.is_ready(), process.failed_probes(), process.more.oom);
             self.fold(&(process.wid, process.pid, process.started.0, process.generation, ready));
         }
     }

@@ -76,7 +76,7 @@ fn values(
         "NAME" if command.name != "add" => watchers(),
         "KEY" => keys(command.name == "set"),
         "VALUE" => of_key(before.last().map_or("", String::as_str)),
-        "SIGNAL" | "PID" if command.usage().ends_with("SIGNAL") => signals(),
+        "SIGNAL" => signals(),
         words if words.contains('|') => words.split('|').map(str::to_string).collect(),
         _ => Vec::new(),
     }
@@ -177,7 +177,7 @@ mod tests {
             ("restart --", "--match --waiting"),
             ("status ", "clock web worker"),
             ("status web ", "clock web worker"),
-            ("stats web ", ""),
+            ("stats web ", "clock web worker"),
             ("set web graceful", "graceful_timeout"),
             ("set web stdout_stream.fil", "stdout_stream.filename"),
             ("set web respawn ", "True False on-failure"),

@@ -53,7 +53,7 @@ const WRAPPERS: &str = "env exec ionice nice nohup stdbuf sudo time";
 impl Checker {
     /// Whether the program of a watcher leaves circus with the end of a process that only started others.
     pub(super) fn goes_into_background(&mut self, watcher: &WatcherConfig) {
-        let (options, place) = (&watcher.options, (&watcher.origins, watcher::cmd));
+        let (options, place) = (&watcher.options, (&*watcher.origins, watcher::cmd));
         let text = options.cmd.trim_end();
         let last = text.strip_suffix('&').filter(|rest| options.shell && !rest.ends_with('&'));
         if last.is_some() {
@@ -97,7 +97,7 @@ const TAKEN_FOR_ITS_END: &str = "circus takes that for its end and starts it aga
 
 fn problem(words: &[String]) -> Option<String> {
     let (at, name) = program(words)?;
-    let (_, when, instead) = PROGRAMS.iter().find(|(names, ..)| names.split(' ').any(|one| is(name, one)))?;
+    let (_, when, instead) = PROGRAMS.iter().find(|(names, ..)| words::is_one(names, |one| is(name, one)))?;
     let rest = words.get(at + 1..)?;
     // A long option and its value may be one word.
     let line = format!(" {} ", rest.join(" ").replace('=', " "));
@@ -124,25 +124,29 @@ fn problem(words: &[String]) -> Option<String> {
 
 /// The place and the name of the program in a command line.
 fn program(words: &[String]) -> Option<(usize, &str)> {
-    let name = |word: &'_ String| word.rsplit('/').next().unwrap_or_default().to_string();
-    let is_python = words.first().is_some_and(|word| name(word).starts_with("python"));
+    let is_python = words.first().is_some_and(|word| name_of(word).starts_with("python"));
     let module = words.iter().position(|word| word == "-m").filter(|_| is_python);
     let at = module.map(|at| at + 1).or_else(|| {
         words.iter().position(|word| {
             !(word.starts_with('-')
                 || word.contains('=')
                 || word.bytes().all(|b| b.is_ascii_digit())
-                || WRAPPERS.split(' ').any(|one| one == name(word)))
+                || words::is_one(WRAPPERS, |one| one == name_of(word).as_bytes()))
         })
     })?;
-    Some((at, words.get(at)?.rsplit('/').next()?))
+    Some((at, name_of(words.get(at)?)))
 }
 
-fn is(name: &str, known: &str) -> bool {
-    let is_version = |rest: &str| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    match known.strip_suffix('*') {
-        Some(known) => name.strip_prefix(known).is_some_and(is_version),
-        None => name == known,
+/// The last part of a path.
+fn name_of(word: &str) -> &str {
+    word.rfind('/').and_then(|at| word.get(at + 1..)).unwrap_or(word)
+}
+
+fn is(name: &str, known: &[u8]) -> bool {
+    let is_version = |rest: &[u8]| rest.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+    match known.strip_suffix(b"*") {
+        Some(known) => name.as_bytes().strip_prefix(known).is_some_and(is_version),
+        None => name.as_bytes() == known,
     }
 }
 

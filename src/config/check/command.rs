@@ -18,8 +18,12 @@ const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "ssh", "su", "zsh"
 /// Programs whose options have files behind them, and no patterns of their own.
 const TAKE_FILES: &[&str] = &["cat", "chmod", "chown", "cp", "head", "ls", "mv", "rm", "tail"];
 
-/// What a shell sees in a text that is more than words.
-const OF_SYNTAX: [char; 11] = ['|', '<', '>', '&', ';', '$', '`', '~', '*', '\\', '='];
+/// Whether a text has something that a shell sees as more than words, or `first` is a command of shells. Most have not.
+fn may_be_for_a_shell(text: &str, first: &str) -> bool {
+    let is_syntax =
+        |byte| matches!(byte, b'|' | b'<' | b'>' | b'&' | b';' | b'$' | b'`' | b'~' | b'*' | b'\\' | b'=');
+    text.bytes().any(is_syntax) || OF_SHELLS.contains(&first)
+}
 
 /// So many dollars of a word are looked at.
 const MOST_VARIABLES: usize = 100;
@@ -45,12 +49,9 @@ const USE_SHELL: &str = "write `sh -c '...'` around it, or `shell = True` in a w
 impl Checker {
     /// The first thing in a command line that takes a shell. What is `whole` begins with a program.
     pub(super) fn shell_syntax(&mut self, place: (&Origins, &str), text: &str, is_whole: bool) {
-        // Most command lines have nothing of the kind.
-        let first = text.split_whitespace().next().unwrap_or_default();
-        if !text.contains(OF_SYNTAX) && !OF_SHELLS.contains(&first) {
-            return;
-        }
-        if let Some((severity, message)) = problem(text, is_whole) {
+        if may_be_for_a_shell(text, text.split_whitespace().next().unwrap_or_default())
+            && let Some((severity, message)) = problem(text, is_whole)
+        {
             self.find(severity, place, message);
         }
     }
@@ -58,7 +59,7 @@ impl Checker {
 
 /// Whether the first word of a command line makes sense to a shell alone.
 pub fn is_for_a_shell(word: &str) -> bool {
-    at_the_beginning(word, word).is_some()
+    may_be_for_a_shell(word, word) && at_the_beginning(word, word).is_some()
 }
 
 fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {
@@ -98,7 +99,7 @@ fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {
 fn at_the_beginning(bare: &str, word: &str) -> Option<String> {
     let shown = shorten(word);
     if bare == "cd" {
-        return Some(format!("{NO_SHELL} `cd` is no program: set `working_dir` instead, or {USE_SHELL}"));
+        return Some(format!("{NO_SHELL} `cd` is not a program: set `working_dir` instead, or {USE_SHELL}"));
     }
     if is_operator(bare) {
         return Some(format!("{NO_SHELL} `{shown}` is the name of the program: {USE_SHELL}"));
@@ -109,7 +110,7 @@ fn at_the_beginning(bare: &str, word: &str) -> Option<String> {
     if let Some((name, _)) = bare.split_once('=').filter(|(name, _)| is_name(name)) {
         let name = shorten(name);
         return Some(format!(
-            "{NO_SHELL} `{shown}` is no variable but the program: set {name} in a section [env:NAME], or write `env \
+            "{NO_SHELL} `{shown}` is the program and not a variable: set {name} in a section [env:NAME], or write `env \
              {shown} PROGRAM`"
         ));
     }
@@ -284,11 +285,14 @@ mod tests {
 
     #[test]
     fn what_only_a_shell_runs_is_no_program() {
-        one("cd /x && y", "error no shell runs this command line, so `cd` is no program: set `working_dir`");
+        one(
+            "cd /x && y",
+            "error no shell runs this command line, so `cd` is not a program: set `working_dir`",
+        );
         one("source venv/bin/activate && y", "error `source` is a command of shells and no program");
         one(
             "FOO=1 y",
-            "error no shell runs this command line, so `FOO=1` is no variable but the program: set FOO in",
+            "error no shell runs this command line, so `FOO=1` is the program and not a variable: set FOO in",
         );
         one("$HOME/bin/y", "error no shell runs this command line, so `$HOME/bin/y` is passed as it is");
         one("~/y", "error no shell runs this command line, so `~/y` is passed as it is");

@@ -13,7 +13,7 @@ impl Checker {
         let is_there = plugins.iter().any(|plugin| plugin.kind() == wanted);
         for (key, text) in watcher.free.iter() {
             let Some(option) = key.strip_prefix("flapping.") else { continue };
-            let place = (&watcher.origins, key.as_str());
+            let place = (&*watcher.origins, key.as_str());
             if let Some((_, why)) = Builtin::Flapping.problem("flapping.", option, text) {
                 self.warn(place, why);
             } else if !is_there {
@@ -55,7 +55,7 @@ impl Checker {
                 && !address.ip().is_loopback()
             {
                 let message = format!(
-                    "the port {} is open to the network: whoever reaches it sees the names of watchers and what they use",
+                    "the port {} is open to the network: everyone who can reach it sees the names of the watchers and what they use",
                     shorten(listen)
                 );
                 self.warn((origins, "listen"), message);

@@ -108,11 +108,13 @@ pub fn modules<'a>(watcher: &'a WatcherConfig, around: Around<'_>) -> Vec<Progra
 /// name of an interpreter. It decides what runs as much as a program does.
 pub fn scripts<'a>(watcher: &'a WatcherConfig, dir: &str) -> Vec<Program<'a>> {
     let options = &watcher.options;
-    let own = format!("{} {}", options.cmd, options.args);
-    let own = Some((watcher::cmd, own)).filter(|_| !options.shell && options.executable.is_none());
-    let commands = watcher.commands().map(|(hook, command)| (hook.name(), command.to_string()));
+    let own = (!options.shell && options.executable.is_none()).then_some((watcher::cmd, &*options.cmd));
+    let commands = watcher.commands().map(|(hook, command)| (hook.name(), command));
     let found = own.into_iter().chain(commands).filter_map(|(key, command)| {
-        let words = words::split(&command).ok()?;
+        let mut words = words::split(command).ok()?;
+        if key == watcher::cmd {
+            words.extend(words::split(&options.args).ok()?);
+        }
         let name = script(&words)?;
         // node finds what has one of these ends, too.
         let ends: &[&str] = if interpreter(words.first()?) == "node" { &["", ".js", ".json"] } else { &[""] };
@@ -128,7 +130,7 @@ fn script(words: &[String]) -> Option<String> {
     let (program, rest) = words.split_first()?;
     let name = interpreter(program);
     let (_, valued, others, long) =
-        INTERPRETERS.iter().find(|(names, ..)| names.split(' ').any(|one| one == name))?;
+        INTERPRETERS.iter().find(|(names, ..)| words::is_one(names, |one| one == name.as_bytes()))?;
     let mut rest = rest.iter();
     while let Some(word) = rest.next() {
         match word.strip_prefix('-') {

@@ -145,7 +145,7 @@ fn what_is_hardly_meant_is_a_warning() {
 
 #[test]
 fn sockets_plugins_and_the_endpoint_are_looked_at() {
-    one("[socket:a]\nport = 65536", "2 error 65536 is no port");
+    one("[socket:a]\nport = 65536", "2 error 65536 is not a port");
     one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
     let file = "[socket:a]\npath = /s\nowner = me\ngroup = us\nmode = 660\n[socket:b]\npath = @s\n";
     assert_eq!(found(file).len(), 0);
@@ -191,7 +191,7 @@ fn sockets_plugins_and_the_endpoint_are_looked_at() {
         "2 warning the control port tcp://127.0.0.1:5555 is not opened",
     );
     let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
-    one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
+    one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (on the network, anyone could");
     let open = format!("{text}\nallow_tcp = 1");
     let found = found_all(&open);
     assert!(found.iter().any(|f| f.starts_with(

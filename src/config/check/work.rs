@@ -12,7 +12,7 @@ use crate::sorted::{Sorted, sort};
 impl Checker {
     /// What tells how a watcher's processes do their work.
     pub(super) fn work(&mut self, watcher: &WatcherConfig, known: &[SocketConfig]) {
-        let (options, origins) = (&watcher.options, &watcher.origins);
+        let (options, origins) = (&watcher.options, &*watcher.origins);
         let ready = options.ready.as_deref().and_then(|text| Probe::of_any(text).ok());
         let place = (origins, watcher::ready);
         match &ready {

@@ -4,9 +4,7 @@ use super::is_usable;
 use super::values::{Table, Values};
 use super::watcher::origins;
 use crate::config::ini::shorten;
-use crate::config::model::{
-    AccessConfig, Config, Names, PluginConfig, SectionConfig, Severity, SocketConfig,
-};
+use crate::config::model::{AccessConfig, Config, PluginConfig, Rest, SectionConfig, Severity, SocketConfig};
 use crate::config::options::{self, Place, global, socket};
 use crate::config::sections::Section;
 use crate::config::{features, sockets};
@@ -14,7 +12,7 @@ use crate::config::{features, sockets};
 /// Reads `[circus]`.
 pub fn circus(values: &mut Values<'_>, config: &mut Config, section: &Section) {
     config.origins = origins(section);
-    values.all((Place::Circus, options::CIRCUS), section, (&mut config.circus, &mut Names::new()));
+    values.all((Place::Circus, options::CIRCUS), section, (&mut config.circus, &mut Rest::default()));
     // As in Circus, where an address for the statistics switches them on.
     config.circus.statsd |= config.circus.stats_endpoint.is_some();
     values.take_broken();

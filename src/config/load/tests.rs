@@ -71,7 +71,7 @@ fn variables_are_replaced_in_their_time() {
          working_dir = /$(circus.env.y)/$(circus.wid)\nnumprocesses = $(circus.env.N)\n",
     );
     let o = &watcher(&config, "a").options;
-    assert_eq!(o.cmd, "run m y $(circus.wid) $(circus.sockets.s) /own");
+    assert_eq!(&*o.cmd, "run m y $(circus.wid) $(circus.sockets.s) /own");
     assert_eq!(o.working_dir.as_deref(), Some("/y/$(circus.wid)"));
     assert_eq!(o.numprocesses, 3);
     assert_eq!(config.sockets[0].options.path.as_deref(), Some("/run/m"));
@@ -255,7 +255,7 @@ fn names_are_overridden_lowered_and_unique() {
         "1 Warning the watcher `Web` is replaced by that at /c:3: only",
     );
     assert_eq!(config.watchers.len(), 1);
-    assert_eq!(watcher(&config, "web").options.cmd, "b");
+    assert_eq!(&*watcher(&config, "web").options.cmd, "b");
     assert_eq!(config.sockets[0].name, "y");
 }
 

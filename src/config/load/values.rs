@@ -4,8 +4,8 @@
 use crate::config::check::suggest;
 use crate::config::features::{self, Feature};
 use crate::config::ini::{Entry, shorten};
-use crate::config::model::{Finding, Names, Origin, Severity};
-use crate::config::options::{self, Built, Expand, Place, Row, Spec};
+use crate::config::model::{Finding, Names, Origin, Rest, Severity};
+use crate::config::options::{self, Built, Expand, Place, Row, Spec, StreamCommon, WatcherCommon};
 use crate::config::sections::Section;
 use crate::config::value::{Kind, Value};
 use crate::config::{expand, families};
@@ -30,6 +30,8 @@ pub struct Values<'a> {
     /// Why the section that is being read cannot be used.
     broken: Option<String>,
     growth: usize,
+    /// What watchers and their streams share with those after them that are alike in it.
+    pub alike: (Vec<Rc<WatcherCommon>>, Vec<Rc<StreamCommon>>),
     /// Variables that are not known yet may stand in a file that is read later.
     pub more_variables: bool,
 }
@@ -38,7 +40,8 @@ impl<'a> Values<'a> {
     /// Nothing read yet. `global` is the environment of circus until `[env]` has been read.
     pub fn new(environ: &'a Names, findings: Vec<Finding>) -> Values<'a> {
         let (global, own) = (environ.clone(), Rc::default());
-        Values { environ, global, own, findings, broken: None, growth: 0, more_variables: false }
+        let alike = Default::default();
+        Values { environ, global, own, findings, broken: None, growth: 0, alike, more_variables: false }
     }
 
     /// Adds a finding. An error is also why the section cannot be used.
@@ -64,7 +67,7 @@ impl<'a> Values<'a> {
     pub fn take<S: Default>(
         &mut self,
         rows: &'static [Row<S>],
-        (target, free): (&mut S, &mut Names),
+        (target, free): (&mut S, &mut Rest),
         key: &str,
         entry: &Entry,
     ) -> bool {
@@ -82,7 +85,7 @@ impl<'a> Values<'a> {
 
     /// Keeps an option that the table does not have, and says that there is none, and which one there is. An indented
     /// key has been reported already. A plugin has options of its own.
-    pub fn keep(&mut self, place: Place, free: &mut Names, key: &str, entry: &Entry) {
+    pub fn keep(&mut self, place: Place, free: &mut Rest, key: &str, entry: &Entry) {
         if place == Place::Plugin {
             self.report(entry);
         } else if !key.starts_with(char::is_whitespace) {
@@ -94,15 +97,10 @@ impl<'a> Values<'a> {
     }
 
     /// Takes or keeps each option of a section; only watchers have a `name`.
-    pub fn all<S: Default>(
-        &mut self,
-        (place, rows): Table<S>,
-        section: &Section,
-        kept: (&mut S, &mut Names),
-    ) {
+    pub fn all<S: Default>(&mut self, (place, rows): Table<S>, section: &Section, kept: (&mut S, &mut Rest)) {
         let (options, free) = kept;
         for (key, entry) in section.entries.iter() {
-            if key == families::NAME && place != Place::Circus {
+            if &**key == families::NAME && place != Place::Circus {
                 let message = "`name` has no effect here: the name is that of the section";
                 self.warn(&entry.origin, message.into());
             } else if !self.take(rows, (options, free), key, entry) {
@@ -226,6 +224,20 @@ impl<'a> Values<'a> {
             let message =
                 "a `#` behind a value begins no comment: it is part of the value (a ` ;` begins one)";
             self.warn(&entry.origin, message.into());
+        }
+    }
+}
+
+/// So many that differ are compared with one that follows.
+const MOST_ALIKE: usize = 16;
+
+/// Lets one that is like one of those before be the same.
+pub fn share<T: PartialEq>(one: &mut Rc<T>, before: &mut Vec<Rc<T>>) {
+    match before.iter().find(|other| **other == *one) {
+        Some(other) => *one = other.clone(),
+        None => {
+            before.truncate(MOST_ALIKE - 1);
+            before.insert(0, one.clone());
         }
     }
 }

@@ -1,29 +1,33 @@
 //! `[watcher:NAME]`: the options of the table, the families, the streams, and all other keys.
 
 use super::is_usable;
-use super::values::Values;
+use super::values::{Values, share};
 use crate::config::check::suggest;
 use crate::config::families::{self, Family, Members};
 use crate::config::ini::{Entry, shorten};
-use crate::config::model::{MOST_PROCESSES, Names, Origins, Refused, Severity, WatcherConfig};
+use crate::config::model::{MOST_PROCESSES, Origins, Refused, Severity, WatcherConfig};
 use crate::config::options::{self, Place, stream, watcher as key};
 use crate::config::sections::Section;
-use crate::config::stream::{CLASSES, StreamConfig, StreamKind};
+use crate::config::stream::{CHANNELS, CLASSES, StreamConfig, StreamKind};
 use crate::config::value::{Kind, Value};
 use crate::config::{features, hooks};
-use std::rc::Rc;
 
 /// A watcher whose options are still to be read, unless its section cannot make one. The key `name` overrides what
-/// the section calls it. `env` is the environment of its processes.
-pub fn new(values: &mut Values<'_>, name: &str, section: &Section, env: &Rc<Names>) -> Option<WatcherConfig> {
+/// the section calls it. `model` is what all begin with.
+pub fn new(
+    values: &mut Values<'_>,
+    name: &str,
+    section: &Section,
+    model: &WatcherConfig,
+) -> Option<WatcherConfig> {
     let name = section.entries.get(families::NAME).map_or(name, |entry| entry.value.as_str());
-    let new = || WatcherConfig { name: name.into(), env: env.clone(), ..WatcherConfig::default() };
+    let new = || WatcherConfig { name: name.into(), ..model.clone() };
     is_usable(values, section, name).then(new)
 }
 
 /// Reads the options of a watcher.
 pub fn read(values: &mut Values<'_>, mut watcher: WatcherConfig, section: &Section) -> WatcherConfig {
-    watcher.origins = origins(section);
+    watcher.origins = origins(section).into();
     values.own = watcher.env.clone();
     values.more_variables = section.entries.contains_key(key::env_file);
     for entry in section.entries.values() {
@@ -43,6 +47,11 @@ pub fn read(values: &mut Values<'_>, mut watcher: WatcherConfig, section: &Secti
         }
     }
     watcher.broken = values.take_broken();
+    share(&mut watcher.options.common, &mut values.alike.0);
+    for stream in CHANNELS {
+        let stream = watcher.kept_stream_mut(stream).iter_mut();
+        stream.for_each(|stream| share(&mut stream.options.common, &mut values.alike.1));
+    }
     watcher
 }
 
@@ -54,7 +63,7 @@ pub fn origins(section: &Section) -> Origins {
 }
 
 fn option(values: &mut Values<'_>, watcher: &mut WatcherConfig, entry: &Entry) {
-    match entry.key.as_str() {
+    match &*entry.key {
         families::NAME => {}
         families::ENV => {
             values.warn(&entry.origin, "`env` has no effect here; write a section [env:NAME]".into());
@@ -110,10 +119,10 @@ fn member(
         // Circus takes any whole number as a limit and fails when it sets it.
         Refused::Type(noun) if is_number => (Severity::Error, format!("{shown} is not {noun}")),
         Refused::Type(noun) => (Severity::Fatal, format!("{shown} is not {noun}")),
-        Refused::Unknown => (Severity::Error, format!("{shown} is no option")),
+        Refused::Unknown => (Severity::Error, format!("{shown} is not an option")),
     };
     values.find(severity, &entry.origin, why);
-    watcher.free.insert(entry.key.clone(), text);
+    watcher.free.insert(entry.key.to_string(), text);
 }
 
 /// A class that is not known, or is Python's: no output may be lost, so it goes to circus's own output.

@@ -236,7 +236,7 @@ pub(super) mod tests {
         pub fn begin(builtin: model::Builtin, options: &[(&str, &str)], world: Fake) -> (Play, Vec<Wish>) {
             let free: Names = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
             let plugin = Some(PluginKind::Builtin(builtin));
-            let config = WatcherConfig { free, plugin, ..WatcherConfig::default() };
+            let config = WatcherConfig { free: free.into(), plugin, ..WatcherConfig::default() };
             let plugin = make(&config).unwrap().map_err(|(key, why)| format!("{key}: {why}"));
             let world = Fake { now: Time(1_000_000_000), ..world };
             let mut play = Play { plugin: plugin.ok().unwrap(), world };

@@ -78,7 +78,7 @@ impl Builtins {
         match builtin::make(&watcher.config) {
             Some(Ok(plugin)) => {
                 let site = Site { id, name, samples: Samples::new(), socket: None, trouble: None, due: None };
-                self.running.push(Running { plugin, options: watcher.config.free.clone(), site });
+                self.running.push(Running { plugin, options: Names::clone(&watcher.config.free), site });
                 self.tell(id, Input::Begin, cx);
             }
             Some(Err((key, why))) => cx.log.error(format_args!("{name}: {key} = {why}")),
@@ -212,7 +212,7 @@ impl Part for Builtins {
     fn changed(&mut self, id: WatcherId, cx: &mut Cx<'_>) {
         let watcher = cx.arbiter.watcher(id).filter(|watcher| watcher.config.broken.is_none());
         if let (Some(watcher), Some(running)) = (watcher, self.find(id))
-            && running.options != watcher.config.free
+            && running.options != *watcher.config.free
         {
             self.end(id, cx);
             self.begin(watcher, cx);

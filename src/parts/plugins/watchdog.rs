@@ -100,7 +100,7 @@ impl WatchDog {
                 continue;
             }
             let Watched { pid, watcher, .. } = process;
-            let text = format_args!("{watcher}: process {pid} is ended: nothing was heard of it");
+            let text = format_args!("{watcher}: process {pid} is stopped: it has sent no message in time");
             world.log(Level::Warning, text);
             world.order(Task::Kill {
                 name: watcher.clone(),
@@ -237,7 +237,7 @@ mod tests {
         for (key, text) in [("msg_regex", "^(.*)$"), ("msg_regex", "(?P<pid>"), ("watchers_regex", "(")] {
             let free: Names = [(key.to_string(), text.to_string())].into_iter().collect();
             let plugin = Some(PluginKind::Builtin(model::Builtin::WatchDog));
-            let config = WatcherConfig { free, plugin, ..WatcherConfig::default() };
+            let config = WatcherConfig { free: free.into(), plugin, ..WatcherConfig::default() };
             assert_eq!(make(&config).unwrap().err().unwrap().0, key);
         }
     }

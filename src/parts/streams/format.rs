@@ -250,13 +250,9 @@ mod tests {
 
     fn lines(class: &str, prefix: &str, time_format: &str, color: &str) -> Box<Lines> {
         let text = |text: &str| (!text.is_empty()).then(|| text.into());
-        let options = StreamOptions {
-            class: text(class),
-            prefix: text(prefix),
-            time_format: text(time_format),
-            color: text(color),
-            ..StreamOptions::default()
-        };
+        let mut options = StreamOptions::default();
+        (options.class, options.prefix) = (text(class), text(prefix));
+        (options.time_format, options.color) = (text(time_format), text(color));
         let owner = Owner { watcher: WatcherId(0), channel: Channel::Stdout, wid: 1 };
         let config = StreamConfig { options, ..StreamConfig::default() };
         Lines::of(&config, "web", owner, &Place::Stdout, !color.is_empty()).unwrap()

@@ -149,10 +149,14 @@ pub(super) fn expanded(config: &WatcherConfig, channel: Channel, wid: u32) -> Op
         "watcher" => Some(config.name.clone()),
         _ => expand::env(&config.env, name),
     };
-    let options = &mut stream.options;
-    for option in [&mut options.filename, &mut options.prefix, &mut options.tag] {
+    let expand = |option: &mut Option<Box<str>>| {
         *option = option.take().map(|text| expand(&text, &lookup).into());
-    }
+    };
+    let options = &mut stream.options;
+    expand(&mut options.filename);
+    // These are shared by many watchers, as long as nobody writes to them.
+    options.prefix.is_some().then(|| expand(&mut options.prefix));
+    options.tag.is_some().then(|| expand(&mut options.tag));
     Some(stream)
 }
 
@@ -168,12 +172,8 @@ mod tests {
 
     fn options(class: &str, filename: &str, color: &str) -> StreamConfig {
         let text = |text: &str| (!text.is_empty()).then(|| text.into());
-        let options = StreamOptions {
-            class: text(class),
-            filename: text(filename),
-            color: text(color),
-            ..StreamOptions::default()
-        };
+        let mut options = StreamOptions::default();
+        (options.class, options.filename, options.color) = (text(class), text(filename), text(color));
         StreamConfig { options, ..StreamConfig::default() }
     }
 

@@ -28,8 +28,8 @@ pub fn formats(input: &[u8]) {
 /// What a class puts around lines.
 fn around(class: &str, prefix: &str, time_format: &str, colors: bool) -> Option<Box<Lines>> {
     let text = |text: &str| Some(text.into());
-    let (class, prefix, time_format) = (text(class), text(prefix), text(time_format));
-    let options = StreamOptions { class, prefix, time_format, ..StreamOptions::default() };
+    let mut options = StreamOptions { class: text(class), ..StreamOptions::default() };
+    (options.prefix, options.time_format) = (text(prefix), text(time_format));
     let config = StreamConfig { options, ..StreamConfig::default() };
     let owner = Owner { watcher: WatcherId(0), channel: Channel::Stdout, wid: 1 };
     Lines::of(&config, "web", owner, &Place::Stdout, colors)

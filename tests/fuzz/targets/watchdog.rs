@@ -110,7 +110,8 @@ pub fn run(input: &[u8]) {
         free.insert("msg_regex".into(), expression);
     }
     let plugin = Some(PluginKind::Builtin(Builtin::WatchDog));
-    let Some(Ok(mut plugin)) = make(&WatcherConfig { free, plugin, ..WatcherConfig::default() }) else {
+    let Some(Ok(mut plugin)) = make(&WatcherConfig { free: free.into(), plugin, ..WatcherConfig::default() })
+    else {
         return;
     };
     let mut world = Quiet { now: Time(1_000_000_000), ..Quiet::default() };

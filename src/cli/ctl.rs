@@ -21,6 +21,7 @@ mod ssh;
 mod tail;
 
 use super::complain;
+use crate::arbiter::request::Errno;
 use crate::config::text;
 use crate::control::args::{CliArgs, encode};
 use crate::control::plain::{plain_json, plain_text};
@@ -196,7 +197,8 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         put_json(&pretty.unwrap_or(line))?;
     } else if refused {
         let hint = meant(invocation, &invocation.args.words);
-        let last = last_lines(connection, name, properties, deadline);
+        let has_failed = name == "deploy" && at(&reply, "errno") == Errno::Failed as u8;
+        let last = if has_failed { last_lines(connection, properties, deadline) } else { String::new() };
         return Ok(complain(&format!("error: {}{hint}{last}", field(&reply, "reason")), REFUSED));
     }
     let follows = invocation.args.has("follow");
@@ -216,10 +218,9 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
 }
 
 /// The last lines that the processes of a watcher wrote whose new ones have failed, below the reason.
-fn last_lines(connection: &mut Connection, name: &str, asked: &Map, deadline: Option<Instant>) -> String {
-    let asked = asked.get("name").filter(|_| name == "deploy").map(|of| one("name", of.clone()));
-    let why = asked.and_then(|asked| {
-        connection.ask("why", &asked, deadline).ok()?;
+fn last_lines(connection: &mut Connection, asked: &Map, deadline: Option<Instant>) -> String {
+    let why = asked.get("name").and_then(|name| {
+        connection.ask("why", &one("name", name.clone()), deadline).ok()?;
         connection.object(deadline).ok()
     });
     why.map_or_else(String::new, |why| output::last_lines(&why))

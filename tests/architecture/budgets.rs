@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 5_410),
     ("cli", 3_560),
-    ("config", 5_280),
+    ("config", 5_330),
     ("control", 2_790),
     ("host", 4_150),
     ("parts", 8_100),

@@ -91,7 +91,7 @@ fn a_canary_runs_beside_the_old_ones() {
     let pids = circus.pids("web");
     assert!(pids.len() == 3 && pids.contains(&canary) && before.iter().all(|pid| !pids.contains(pid)));
     assert!(circus.ctl_refused(&["deploy", "web", "--back"]).contains("has no canary"));
-    assert!(circus.ctl_refused(&["deploy", "web", "--canary", "0"]).ends_with("is out of range\n"));
+    assert!(circus.ctl_refused(&["deploy", "web", "--canary", "0"]).ends_with("is out of range"));
     let refused = circus.ctl_refused(&["deploy", "web", "--go", "--canary", "1"]);
     assert!(refused.contains("do not go together"), "{refused}");
 }

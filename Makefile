@@ -27,7 +27,7 @@ minimal := $(target)/minimal/release/circus
 features := $(shell sed -n '/^default = \[/,/^]/p' Cargo.toml | grep -o '"[a-z_]*"' | tr -d '"')
 
 .PHONY: all build demo setup test check man ledger completions corpus fuzz bench install uninstall static musl aarch64 armv7 dist deb size
-.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri audit
+.PHONY: minimal without clean help faults reproduce sim-long mutants fuzz-short soak chaos miri valgrind audit
 
 # The same bytes wherever it is built: messages of crates name their files, and those lie below the user's home.
 home := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -114,6 +114,11 @@ fuzz-short: ## the same with few inputs, as a part of `make test`
 miri: ## for those who have it (rustup +nightly component add miri): the tests of the small readers under Miri
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --target-dir $(target)/miri --lib -- \
 	    config::text config::words config::grants
+
+# Left out is what it does not do as the kernel: memory shared with a child, the limit of descriptors, pidfd_open.
+valgrind: ## for those who have it (Debian: valgrind): the tests of what is unsafe under memcheck
+	$(CARGO) test --config 'target.$(host).runner = "valgrind -q --error-exitcode=99"' --lib -- \
+	    sys:: --skip sys::child --skip sys::limit --skip by_descriptor
 
 # It fetches the list of known weaknesses.
 audit: ## for those who have it (cargo install cargo-deny): known weaknesses, licences and sources of all crates, by deny.toml

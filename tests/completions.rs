@@ -124,7 +124,8 @@ const CASES: &[(&str, &[&str])] = &[
     ("circus ctl --endpoint {sock} restart w", &["web", "worker"]),
     ("circusctl --endpoint={sock} stop --waiting wo", &["worker"]),
     ("circus ctl --endpoint {sock} status web wo", &["worker"]),
-    ("circus ctl --endpoint {sock} stats web w", &[]),
+    ("circus ctl --endpoint {sock} stats web w", &["web", "worker"]),
+    ("circus ctl --endpoint {sock} kill web wo", &["worker"]),
 ];
 
 /// A directory with the three programs, and a daemon to ask for names.

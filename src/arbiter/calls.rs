@@ -73,7 +73,7 @@ impl Watcher {
             self.call(hook, about, Then::Nothing, cx);
         } else {
             let (name, hook) = (&self.config.name, hook.name());
-            cx.log(Level::Error, format!("{name}: too many hooks run already: {hook} is left out"));
+            cx.log(Level::Error, format!("{name}: too many hooks run already: {hook} is skipped"));
         }
     }
 
@@ -157,7 +157,7 @@ impl Watcher {
     pub(super) fn cancel_hooks(&mut self, which: &dyn Fn(Then) -> bool, cx: &mut Cx) {
         for call in self.take_calls(&|call| which(call.then), cx) {
             let (name, hook) = (&self.config.name, call.hook);
-            cx.log(Level::Info, format!("{name}: the {} is not needed any more: ended", title(hook)));
+            cx.log(Level::Info, format!("{name}: the {} is no longer needed and was stopped", title(hook)));
             if hook.is_command() {
                 continue;
             }
@@ -273,7 +273,7 @@ impl Watcher {
         if let Some(why) = failure {
             self.give_reload_up(&why, cx);
             let name = &self.config.name;
-            cx.log(Level::Error, format!("{name}: the reload was given up at process {pid}: {why}"));
+            cx.log(Level::Error, format!("{name}: reload abandoned at process {pid}: {why}"));
         }
     }
 }

@@ -5,6 +5,9 @@
 //! watcher starts what it requires. `after` waits for those that are on their way, and no longer than that. Whatever
 //! depends on a watcher, in either way, has stopped before the watcher is asked to, when both are to stop.
 //!
+//! `NAME:done` waits until the processes of a watcher have ended by themselves, `NAME:ok` until they have ended well. A
+//! watcher that has done its work is not started again with its dependents, and its later fate is nothing to them.
+//!
 //! What the others mean for a watcher is its [`DependencyState`]. It is found anew before the watcher acts; a change of
 //! one makes its neighbours act.
 
@@ -13,6 +16,7 @@ use super::history::{Cause, Standing};
 use super::watcher::{DependencyState, Goal, Status, Watcher};
 use super::{Arbiter, Level, WatcherId};
 use crate::config::WatcherConfig;
+use crate::config::respawn_rule::End;
 use crate::config::value::listed;
 use crate::sorted::Sorted;
 
@@ -22,14 +26,35 @@ struct Need {
     name: String,
     id: Option<WatcherId>,
     required: bool,
+    /// It has to have ended, rather than to run.
+    end: Option<End>,
+}
+
+impl Need {
+    fn bond(&self) -> Bond {
+        match (self.end, self.required) {
+            (Some(_), _) => Bond::End,
+            (None, true) => Bond::Requires,
+            (None, false) => Bond::After,
+        }
+    }
+}
+
+/// How a watcher depends on another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bond {
+    After,
+    Requires,
+    /// On its end.
+    End,
 }
 
 /// Which watcher depends on which.
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
     needs: Sorted<WatcherId, Vec<Need>>,
-    /// Those that depend on a watcher, and whether they require it.
-    dependents: Sorted<WatcherId, Vec<(WatcherId, bool)>>,
+    /// Those that depend on a watcher, and how.
+    dependents: Sorted<WatcherId, Vec<(WatcherId, Bond)>>,
     /// That has changed.
     stale: bool,
     /// Watchers whose dependencies may mean something else to them now.
@@ -74,14 +99,12 @@ impl Dependencies {
 
     /// What a watcher requires, and what that requires, and so on, as far as it is missing; what is required stands
     /// first.
-    fn required(&self, id: WatcherId, is_missing: &dyn Fn(WatcherId) -> bool) -> Vec<WatcherId> {
+    fn required(&self, id: WatcherId, is_missing: &dyn Fn(WatcherId, &Need) -> bool) -> Vec<WatcherId> {
         let mut found = vec![id];
         let mut at = 0;
         while let Some(next) = found.get(at).copied() {
-            for id in self.needs_of(next).iter().filter(|need| need.required).filter_map(|need| need.id) {
-                if is_missing(id) && !found.contains(&id) {
-                    found.push(id);
-                }
+            for need in self.needs_of(next).iter().filter(|need| need.required) {
+                found.extend(need.id.filter(|id| is_missing(*id, need) && !found.contains(id)));
             }
             at += 1;
         }
@@ -94,7 +117,7 @@ impl Dependencies {
         self.needs_of(id).iter().filter_map(|need| need.id)
     }
 
-    pub(super) fn dependents_of(&self, id: WatcherId) -> &[(WatcherId, bool)] {
+    pub(super) fn dependents_of(&self, id: WatcherId) -> &[(WatcherId, Bond)] {
         self.dependents.get(&id).map_or(&[], Vec::as_slice)
     }
 
@@ -155,13 +178,12 @@ impl Arbiter {
             for need in needs {
                 let Some(other) = need.id else { continue };
                 let dependents = self.dependencies.dependents.get_or_insert_with(other, Vec::new);
-                dependents.push((*id, need.required));
+                dependents.push((*id, need.bond()));
             }
         }
         for id in self.dependencies.cut_circles() {
             let Some(watcher) = self.watchers.get(&id) else { continue };
-            let text =
-                format!("{}: after and requires go in a circle, and do not count", watcher.config.name);
+            let text = format!("{}: after and requires form a circle and are ignored", watcher.config.name);
             self.cx.log(Level::Error, text);
         }
         known.extend(self.dependencies.members());
@@ -175,11 +197,12 @@ impl Arbiter {
         let mut seen = vec![config.name.to_lowercase()];
         for (text, required) in [(&options.requires, true), (&options.after, false)] {
             for name in listed(text.as_deref().unwrap_or_default()) {
+                let (name, end) = End::split(name, &|name| self.names.contains_key(&name.to_lowercase()));
                 let lower = name.to_lowercase();
                 let leaves = || leaving.iter().find(|(other, _)| *other == lower).map(|(_, id)| *id);
                 let id = self.names.get(&lower).copied().or_else(leaves);
                 if !seen.contains(&lower) && (required || id.is_some()) {
-                    needs.push(Need { name: name.into(), id, required });
+                    needs.push(Need { name: name.into(), id, required, end });
                     seen.push(lower);
                 }
             }
@@ -204,6 +227,11 @@ impl Arbiter {
             let other = need.id.and_then(|id| self.watcher(id));
             let name = &need.name;
             match other {
+                _ if need.end.is_some() => {
+                    if end_of(need, other, &mut found) {
+                        break;
+                    }
+                }
                 Some(other) if other.is_there() => {}
                 Some(other) if other.is_coming() => {
                     found.must_stop |= need.required;
@@ -223,11 +251,12 @@ impl Arbiter {
         }
         // One that goes on waiting for its sockets is no loss to those that require it.
         let stays = found.waits.is_none() && self.watcher(id).is_some_and(Watcher::starts_itself);
-        found.followed = self.dependencies.dependents_of(id).iter().any(|(dependent, required)| {
+        let held = self.dependencies.dependents_of(id).iter().filter(|(_, bond)| *bond != Bond::End);
+        found.followed = held.clone().any(|(dependent, bond)| {
             match self.watcher(*dependent).map_or(Status::Stopped, Watcher::status) {
                 Status::Stopped => false,
                 Status::Stopping => true,
-                Status::Starting | Status::Active => *required && !stays,
+                Status::Starting | Status::Active => *bond == Bond::Requires && !stays,
             }
         });
         found
@@ -236,7 +265,11 @@ impl Arbiter {
     /// What a watcher requires, directly or not, and is not coming; what is required stands first.
     pub(super) fn missing_for(&mut self, id: WatcherId) -> Vec<WatcherId> {
         self.find_dependencies();
-        let is_missing = |id| self.watcher(id).is_some_and(|w| w.goal != Goal::Gone && !w.is_coming());
+        let is_missing = |id, need: &Need| {
+            let has_ended =
+                |w: &Watcher| need.end.is_some_and(|end| w.ended().is_some_and(|well| end.takes(well)));
+            self.watcher(id).is_some_and(|w| w.goal != Goal::Gone && !w.is_coming() && !has_ended(w))
+        };
         self.dependencies.required(id, &is_missing)
     }
 
@@ -273,6 +306,33 @@ impl Arbiter {
         }
         self.cx.cause = cause;
     }
+}
+
+/// What the end of a watcher, or that it has not come yet, means for one that waits for it; true when nothing else
+/// matters.
+fn end_of(need: &Need, other: Option<&Watcher>, found: &mut DependencyState) -> bool {
+    let (name, ended) = (&need.name, other.and_then(Watcher::ended));
+    if ended.is_some_and(|well| !need.required || need.end.is_some_and(|end| end.takes(well))) {
+        return false;
+    }
+    let on_its_way = |other: &&Watcher| other.is_coming() || other.status() != Status::Stopped;
+    if let Some(other) = other.filter(on_its_way) {
+        found.hopeless |= other.is_hopeless();
+        found.waits.get_or_insert_with(|| format!("it waits for {name} to end").into());
+        return false;
+    }
+    if !need.required {
+        return false;
+    }
+    let reason = other.and_then(|other| other.reason()).map(|why| format!(": {why}"));
+    let what = match (other, ended) {
+        (None, _) => "and there is no such watcher",
+        (Some(_), Some(_)) => "which has ended badly",
+        (Some(_), None) => "which does not run",
+    };
+    let why = format!("it requires {name} to end, {what}{}", reason.unwrap_or_default());
+    (found.in_vain, found.waits) = (true, Some(why.into()));
+    true
 }
 
 impl Watcher {

@@ -8,7 +8,7 @@ use super::history::Cause;
 use super::process::{Exit, Process};
 use super::readiness::HealthFailure;
 use super::run::Slot;
-use super::watcher::{Goal, Watcher};
+use super::watcher::{Goal, Watcher, WhyDown};
 use super::{Arbiter, Level, Pid, WatcherId};
 use crate::config::options::WatcherOptions;
 use crate::config::respawn_rule::{self, Respawn};
@@ -90,6 +90,8 @@ impl Watcher {
         let words =
             |death: Death| format!("its process {} (wid {}) {}", death.pid, death.wid, death.exit.words());
         let death = self.run().death;
+        let well = death.is_none_or(|death| succeeded(death.exit, &self.config.options));
+        self.why_down = Some(Box::new(WhyDown::Ended { well }));
         cx.outcome.over = Some((death.map_or("its processes have ended".into(), words), death));
         cx.outcome.because = Some(Cause::Ended);
     }
@@ -108,7 +110,7 @@ impl Arbiter {
         let config = &watcher.config;
         let code = death.map_or(NOTHING_RAN, |death| code_of(death.exit, &config.options));
         let name = config.name.clone();
-        let text = format!("{name} is critical and has ended: {reason}; circus ends with exit code {code}");
+        let text = format!("{name} is critical and has ended: {reason}; circus exits with code {code}");
         self.cx.log(Level::Critical, text);
         self.cx.cause = Cause::Critical;
         self.fallen = Some(CriticalExit { watcher: id, name, reason, death, code });

@@ -108,7 +108,7 @@ impl Watcher {
             Notice::Alive => liveness.heard = cx.now,
             // One that is to be stopped ends soon anyway, after before_stop and those that depend on it.
             Notice::Trigger if liveness.watchdog.is_some() && is_up => {
-                let why = "says that it is not well (WATCHDOG=trigger)".into();
+                let why = "reports a failure (WATCHDOG=trigger)".into();
                 self.fail_process(wid, HealthFailure::Silent, why, cx);
             }
             Notice::Ready | Notice::Trigger => {}
@@ -156,7 +156,7 @@ impl Watcher {
             self.fail_process(wid, HealthFailure::Late, why, cx);
         } else if due(liveness.is_silent_at()) {
             let seconds = number::short(liveness.watchdog.unwrap_or_default());
-            let why = format!("has not said WATCHDOG=1 for {seconds} s");
+            let why = format!("has not sent WATCHDOG=1 for {seconds} s");
             self.fail_process(wid, HealthFailure::Silent, why, cx);
         } else {
             self.ask_question(wid, cx);
@@ -229,7 +229,7 @@ impl Watcher {
         if let Some(liveness) = process.liveness_mut() {
             liveness.ailment = Some(ailment);
         }
-        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is ended"), cx);
+        self.say_of(Level::Error, (pid, wid), &format!("{why}; it is stopped"), cx);
         cx.publish(&self.config.name, Published::Unhealthy { pid, reason: why.clone() });
         let restart = match ailment {
             HealthFailure::Late => Restart::Unready,

@@ -70,7 +70,7 @@ impl Advice {
                  `--daemonize no` (redis), `-F`, `-f` or `--foreground`"
             }
             Advice::Port => {
-                "a new process ended at once while an old one was running; if both bind the same port, reload with \
+                "a new process exited at once while an old one was running; if both bind the same port, reload with \
                  `--sequential`, let circus bind it by a [socket:NAME], or set `reload_signal`"
             }
         }
@@ -173,6 +173,8 @@ pub(super) struct Standing {
     pub(super) is_hopeless: bool,
     /// It has stopped by itself, for a reason that is told to those that require it.
     pub(super) has_failed: bool,
+    /// It has ended by itself, and how.
+    pub(super) ended: Option<bool>,
 }
 
 /// A change, when it was, and what led to it.

@@ -21,7 +21,7 @@ impl Exit {
     pub fn words(self) -> String {
         match self {
             Exit::Code(code) => format!("exited with code {code}"),
-            Exit::Signal(number) => format!("was ended by {}", signals::name(number)),
+            Exit::Signal(number) => format!("was killed by {}", signals::name(number)),
         }
     }
 }
@@ -115,8 +115,8 @@ pub(super) struct More {
     end: Option<(Exit, Fate)>,
     /// When it is too old, or too large.
     pub(super) expires: Option<Time>,
-    /// It has too much memory.
-    pub(super) too_large: bool,
+    /// It has too much memory, since it was so many seconds old.
+    pub(super) too_large: Option<f64>,
     /// The kernel has probably ended it for want of memory.
     pub(super) oom: bool,
     /// It has ended before it became its program.
@@ -132,7 +132,7 @@ impl Empty for More {
         had_stop_signal: None,
         end: None,
         expires: None,
-        too_large: false,
+        too_large: None,
         oom: false,
         not_run: None,
         liveness: None,
@@ -173,6 +173,11 @@ impl Process {
     /// Whether it runs and was not asked to end.
     pub fn runs(&self) -> bool {
         self.more.end.is_none() && self.more.fate == Fate::Left
+    }
+
+    /// What it leaves behind in its slot if it had too much memory soon after its start.
+    pub(super) fn after_growth(&self) -> Option<Chain> {
+        self.more.chain.after_growth(self.more.too_large?)
     }
 
     pub(super) fn holds_slot(&self) -> bool {

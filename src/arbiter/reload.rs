@@ -148,7 +148,7 @@ impl Watcher {
             self.reload_in_place(cx);
             return;
         }
-        if self.settings.proven.is_some() {
+        if self.settings.past.proven.is_some() {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.spawns.generation += 1;
@@ -240,7 +240,7 @@ impl Watcher {
         };
         self.give_reload_up(reason, cx);
         let name = &self.config.name;
-        cx.log(Level::Error, format!("{name}: the reload was given up, the old processes stay: {reason}"));
+        cx.log(Level::Error, format!("{name}: reload abandoned, the old processes stay: {reason}"));
         if together {
             self.dismiss_new(cx);
         }

@@ -73,7 +73,7 @@ impl Watcher {
         }
         // Whether there is anything outside of the group is not known yet.
         if holds_up && process.fate() == Fate::Left && process.followers == Some(Whom::Group) {
-            let what = "has left processes in its group; they are asked to end before another one starts";
+            let what = "has left processes in its group; they are stopped before the next one starts";
             self.say_of(Level::Info, (process.pid, process.wid), what, cx);
         }
         self.left.remnants.push(Remnant { pgid: process.pid, fate });
@@ -122,7 +122,7 @@ impl Watcher {
         for pgid in given_up {
             let name = &self.config.name;
             let text =
-                format!("{name}: what process {pgid} has left behind survives SIGKILL; it is left alone");
+                format!("{name}: processes left by process {pgid} survive SIGKILL; they are left alone");
             cx.log(Level::Error, text);
             self.group_is_empty(pgid);
         }

@@ -13,6 +13,10 @@ use crate::config::{WatcherConfig, number};
 /// How many respawns a second of one watcher a configuration can ask for, when its processes keep ending too soon.
 const MOST_A_SECOND: f64 = 100.0;
 
+/// A process that has more memory than `max_rss` so many seconds after its start, which are two looks, leaves a [`Chain`]
+/// behind as well: its successors will hardly fare better.
+const SOON_TOO_LARGE: f64 = 10.0;
+
 /// How long the pauses of a watcher are, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
@@ -80,6 +84,8 @@ pub enum Failure {
     Ended,
     /// It was not ready in time.
     Late,
+    /// It was started, and soon had too much memory.
+    Large,
 }
 
 impl Chain {
@@ -89,6 +95,12 @@ impl Chain {
     /// The chain after a process that ran for so many seconds; none when it was stable.
     pub fn after_exit(self, lived: f64, backoff: &Backoff) -> Option<Chain> {
         (lived < backoff.stable).then_some(Chain { bad: self.bad.saturating_add(1), ..Chain::default() })
+    }
+
+    /// The chain after a process that had too much memory after so many seconds; none when that took its time.
+    pub fn after_growth(self, lived: f64) -> Option<Chain> {
+        let chain = Chain { bad: self.bad.saturating_add(1), last: Failure::Large, ..Chain::default() };
+        (lived < SOON_TOO_LARGE).then_some(chain)
     }
 
     /// The chain after a failed start, of which a shortage of the machine may be the cause.
@@ -105,6 +117,10 @@ impl Chain {
     pub fn words(self, backoff: &Backoff) -> String {
         let times = |n: u32| if n == 1 { "once".into() } else { format!("{n} times in a row") };
         match self {
+            Chain { failures: 0, last: Failure::Large, bad, .. } => {
+                let within = number::short(SOON_TOO_LARGE);
+                format!("used more memory than max_rss within {within} s of starting, {}", times(bad))
+            }
             Chain { failures: 0, bad, .. } => {
                 let within = match backoff.stable == RESPAWN_WINDOW {
                     true => "a second".into(),
@@ -117,6 +133,7 @@ impl Chain {
                     Failure::Exec | Failure::Held => "could not be executed",
                     Failure::Ended => "ended before it was ready",
                     Failure::Late => "was not ready in time",
+                    Failure::Large => "used more memory than max_rss",
                 };
                 format!("a process {what}, {}", times(failures))
             }

@@ -21,7 +21,7 @@ impl Arbiter {
         let most = if singleton { 1 } else { i64::MAX };
         let count = before.saturating_add(by).clamp(0, most);
         if count > MOST_PROCESSES {
-            let text = format!("{count} processes are too many; the most is {MOST_PROCESSES}");
+            let text = format!("{count} processes are too many; the limit is {MOST_PROCESSES}");
             return Err(Reply::error(Errno::Message, text));
         }
         let reply = self.carry_out(&[id], wait, &|w, _| {
@@ -42,7 +42,7 @@ impl Arbiter {
             Some(watcher) => {
                 watcher.goal = Goal::Down;
                 watcher.config = Rc::new(config);
-                watcher.loaded = None;
+                watcher.settings.loaded = None;
                 self.names.insert(key, watcher.id);
                 self.cx.act(Action::Changed(watcher.id));
                 watcher.id

@@ -29,7 +29,7 @@ impl Arbiter {
         let again = |ending: &&mut Ending| ending.signalled.is_some_and(|at| at.plus(HURRY_AFTER) <= now);
         if let Some(ending) = self.ending.as_mut().filter(again).filter(|ending| !ending.hurried) {
             ending.hurried = true;
-            self.cx.log(Level::Warning, "asked to end again: SIGKILL for all that is left");
+            self.cx.log(Level::Warning, "second request to stop: killing all remaining processes");
         }
         self.terminate(None);
         self.ending.get_or_insert_default().signalled.get_or_insert(now);

@@ -82,7 +82,7 @@ impl Watcher {
             return;
         }
         let (is_taken, gate_is_open) = (self.is_taken(), self.gate_is_open(cx.now));
-        if matches!(self.run().reload, Some(Reload::Spawning { .. } | Reload::Held)) {
+        if self.has_two_generations() {
             return self.fill_two_generations(cx);
         }
         if is_taken {
@@ -256,6 +256,9 @@ impl Watcher {
         if being_replaced {
             return Next::AtOnce;
         }
+        if let Some(chain) = process.after_growth() {
+            return self.later(chain, cx);
+        }
         let Some(exit) = process.exit() else { return Next::Nobody };
         let fails = self.fails_trial(process, exit, cx.now);
         if fails.is_some_and(|reason| self.reload_cannot_go_on(&reason, cx)) {
@@ -276,13 +279,18 @@ impl Watcher {
         } else if let Some(chain) = process.more.chain.after_exit(cx.now.since(process.started), &backoff) {
             if matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
-                self.reload_cannot_go_on("a new process ended at once", cx);
+                self.reload_cannot_go_on("a new process exited at once", cx);
             }
-            let at = cx.now.plus(backoff.delay(chain, &mut cx.random));
-            Next::Later(Retry { at, chain, old: false })
+            self.later(chain, cx)
         } else {
             Next::AtOnce
         }
+    }
+
+    /// The slot is filled after a pause.
+    pub(super) fn later(&self, chain: Chain, cx: &mut Cx) -> Next {
+        let delay = Backoff::of(&self.config).delay(chain, &mut cx.random);
+        Next::Later(Retry { at: cx.now.plus(delay), chain, old: false })
     }
 
     /// Whether a process that has lived for so many seconds counts as a start that failed: a plugin in Python that ends

@@ -28,6 +28,7 @@ impl Watcher {
             waits_in_vain: self.prerequisites.dependency.in_vain,
             is_hopeless: self.is_hopeless(),
             has_failed: self.reason().is_some(),
+            ended: self.ended(),
         }
     }
 

@@ -258,7 +258,7 @@ impl Watcher {
     fn log_exit(&self, (pid, wid): (Pid, u32), exit: Exit, oom: bool, lived: f64, cx: &mut Cx) {
         let (how, lived) = (exit.words(), number::fixed(lived, 1));
         let level = if succeeded(exit, &self.config.options) { Level::Info } else { Level::Warning };
-        let why = if oom { ", probably because the memory was used up" } else { "" };
+        let why = if oom { ", probably because memory ran out" } else { "" };
         self.say_of(level, (pid, wid), &format!("{how} after {lived} s{why}"), cx);
     }
 
@@ -281,7 +281,8 @@ impl Watcher {
         if !process.holds_slot() {
             return Next::Nobody;
         }
-        let asked = process.fate() != Fate::Left && process.ailment().is_none();
+        let asked =
+            process.fate() != Fate::Left && process.ailment().is_none() && process.after_growth().is_none();
         if let Some(exit) = process.exit().filter(|_| self.stays_for_now(process) && self.goal == Goal::Up) {
             return self.replace_old(process, exit, cx);
         }
@@ -378,39 +379,42 @@ impl Watcher {
         (age > 0).then(|| cx.now.plus(age as f64 + cx.random.up_to(variance) as f64))
     }
 
-    /// A process has too much memory, with all that come from it: it is replaced as one that is too old is.
+    /// A process has too much memory, with all that come from it: it is replaced as one that is too old is. One that has
+    /// it soon after its start ends first, and its successor waits.
     pub(super) fn too_large(&mut self, wid: u32, rss: u64, cx: &mut Cx) {
         let megabytes = |bytes: f64| number::short(bytes / MEGABYTE) + "M";
         let (has, most) = (megabytes(rss as f64), megabytes(self.config.options.max_rss as f64));
         let may_expire = self.may_expire();
-        let found = self.processes.values_mut().find(|p| p.wid == wid && p.runs() && !p.more.too_large);
+        let found =
+            self.processes.values_mut().find(|p| p.wid == wid && p.runs() && p.more.too_large.is_none());
         let Some(process) = found.filter(|_| may_expire) else { return };
-        (process.more.too_large, process.more.expires) = (true, Some(cx.now));
+        process.more.too_large = Some(cx.now.since(process.started));
+        process.more.expires = Some(cx.now);
         let pid = process.pid;
         let text = format!("has {has} of resident memory, and max_rss is {most}; it is replaced");
         self.say_of(Level::Warning, (pid, wid), &text, cx);
         self.history.note(cx.now, What::TooLarge { pid, wid });
     }
 
-    /// Replaces the processes that are too old or too large: with inherited sockets the successor starts first, else two could
-    /// want the same port.
+    /// Replaces the processes that are too old or too large: with inherited sockets the successor starts first, unless it is to
+    /// wait; else two could want the same port.
     fn expire_old(&mut self, cx: &mut Cx) {
         let now = cx.now;
-        let old: Vec<(u32, Pid, bool)> = self
+        let old: Vec<(u32, Pid, bool, bool)> = self
             .processes
             .values_mut()
             .filter(|p| p.runs() && p.more.expires.is_some_and(|at| at <= now))
             .map(|p| {
                 p.more.expires = None;
-                (p.wid, p.pid, p.more.too_large)
+                (p.wid, p.pid, p.more.too_large.is_some(), p.after_growth().is_some())
             })
             .collect();
-        for (wid, pid, too_large) in old {
+        for (wid, pid, too_large, waits) in old {
             if !too_large {
                 self.history.note(now, What::TooOld { pid, wid });
             }
             self.history.count_restarts(if too_large { Restart::Memory } else { Restart::MaxAge }, 1);
-            if self.config.options.use_sockets && !self.config.options.singleton {
+            if self.config.options.use_sockets && !self.config.options.singleton && !waits {
                 self.run_mut().into_iter().for_each(|run| run.replacing.push(wid));
             } else {
                 self.ask_to_end(wid, cx);

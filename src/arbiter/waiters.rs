@@ -156,7 +156,7 @@ impl Watcher {
     /// With max_retry = -1 a start that cannot succeed never ends; the client is told all the same.
     fn still_failing(&self) -> Option<Reply> {
         self.is_hopeless()
-            .then(|| self.failed("cannot be started yet; circus goes on trying, the log says why"))
+            .then(|| self.failed("cannot be started yet; circus keeps trying, and the log says why"))
     }
 
     /// Whether to wait any longer for its start, or for that of what it waits for, is of no use.

@@ -5,7 +5,7 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
-use super::generations::Proven;
+use super::generations::Past;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
@@ -68,9 +68,7 @@ pub struct Watcher {
     pub id: WatcherId,
     /// Its options.
     pub config: Rc<WatcherConfig>,
-    /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
-    pub(super) loaded: Option<Rc<WatcherConfig>>,
-    pub(super) settings: Seldom<Settings>,
+    pub(super) settings: Settings,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -114,31 +112,13 @@ impl Empty for Prerequisites {
         &Prerequisites { demand: Demand::NONE, dependency: DependencyState::NONE, logged_wait: None };
 }
 
-/// What has become of other options that it has had, or has got.
+/// Where its options come from.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
-    /// Since when they hold.
-    pub(super) since: Time,
-    /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
-    pub(super) proven: Option<Proven>,
-    /// Those of the good generation before, and since when they held.
-    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
-    /// What has become of newer ones, which the file still has.
-    pub(super) behind: Option<Box<str>>,
-    /// How many bytes of text commands have added.
-    #[cfg(feature = "edit")]
-    pub(super) added: usize,
-}
-
-impl Empty for Settings {
-    const EMPTY: &'static Self = &Settings {
-        since: Time(0),
-        proven: None,
-        previous: None,
-        behind: None,
-        #[cfg(feature = "edit")]
-        added: 0,
-    };
+    /// Others that it had or is to have.
+    pub(super) past: Seldom<Past>,
+    /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
+    pub(super) loaded: Option<Rc<WatcherConfig>>,
 }
 
 /// Why a watcher is down that was to run.
@@ -147,6 +127,10 @@ pub(super) enum WhyDown {
     /// It was to have no process.
     Empty,
     Failed(String),
+    /// All its processes have ended, and none is replaced.
+    Ended {
+        well: bool,
+    },
 }
 
 /// What the watchers that it depends on, and that depend on it, mean for a watcher.
@@ -184,6 +168,15 @@ impl Watcher {
     pub(super) fn reason(&self) -> Option<&str> {
         match self.why_down.as_deref()? {
             WhyDown::Failed(reason) => Some(reason),
+            WhyDown::Empty | WhyDown::Ended { .. } => None,
+        }
+    }
+
+    /// Whether it has ended by itself, and how: well or not.
+    pub(super) fn ended(&self) -> Option<bool> {
+        match self.why_down.as_deref()? {
+            WhyDown::Failed(_) => Some(false),
+            WhyDown::Ended { well } => Some(*well).filter(|_| self.status() == Status::Stopped),
             WhyDown::Empty => None,
         }
     }
@@ -203,7 +196,7 @@ impl Watcher {
             return self.reason().or(waits).map(str::to_owned);
         }
         if let Some(pid) = self.waits_for_group() {
-            return Some(format!("what process {pid} has left in its group is ended first"));
+            return Some(format!("what process {pid} has left in its group is stopped first"));
         }
         let worst = self.run().retries().map(|retry| retry.chain).max_by_key(|chain| chain.bad)?;
         Some(worst.words(&Backoff::of(&self.config)))

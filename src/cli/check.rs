@@ -15,13 +15,13 @@ use std::io::{self, ErrorKind};
 const HELP: &str = "\
 Usage: circus check [--json] [--offline] CONFIG
 
-Says everything that is wrong in a configuration.
+Reports every mistake in a configuration, with file and line.
 
 Options:
-        --json          print the configuration as JSON; findings go to the
-                        standard error output
-        --offline       leave out what depends on this machine: users, programs
-                        and directories; for a file that runs elsewhere
+        --json          print the configuration as JSON; findings go to
+                        standard error
+        --offline       ignore what depends on this machine: users, programs
+                        and directories; for a file that will run elsewhere
     -h, --help          print this help
 ";
 

@@ -93,7 +93,11 @@ fn run(invocation: &Invocation, interrupts: &dyn Fn(Option<RawFd>) -> bool) -> u
     if options.has("watch") {
         return page::watch(invocation, &|again| run(again, interrupts));
     }
-    let mut properties = match properties(invocation, args) {
+    #[cfg(feature = "details")]
+    let properties = several::args_of(invocation, None).and_then(|args| properties(invocation, &args));
+    #[cfg(not(feature = "details"))]
+    let properties = properties(invocation, args);
+    let mut properties = match properties {
         Ok(properties) => properties,
         Err(why) => return complain(&(why + &meant(invocation, &args.words)), FAILED),
     };
@@ -192,7 +196,8 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
         put_json(&pretty.unwrap_or(line))?;
     } else if refused {
         let hint = meant(invocation, &invocation.args.words);
-        return Ok(complain(&format!("error: {}{hint}", field(&reply, "reason")), REFUSED));
+        let last = last_lines(connection, name, properties, deadline);
+        return Ok(complain(&format!("error: {}{hint}{last}", field(&reply, "reason")), REFUSED));
     }
     let follows = invocation.args.has("follow");
     match name {
@@ -208,6 +213,16 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
             Ok(code_of_answer(&reply))
         }
     }
+}
+
+/// The last lines that the processes of a watcher wrote whose new ones have failed, below the reason.
+fn last_lines(connection: &mut Connection, name: &str, asked: &Map, deadline: Option<Instant>) -> String {
+    let asked = asked.get("name").filter(|_| name == "deploy").map(|of| one("name", of.clone()));
+    let why = asked.and_then(|asked| {
+        connection.ask("why", &asked, deadline).ok()?;
+        connection.object(deadline).ok()
+    });
+    why.map_or_else(String::new, |why| output::last_lines(&why))
 }
 
 /// The exit code of an answer: a check may find that not all is well, and a comparison that something would change.

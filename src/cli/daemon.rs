@@ -17,20 +17,19 @@ usage: circus [OPTIONS] CONFIG
 
 circus binds sockets, starts processes that inherit them, keeps them running and collects their output.
 CONFIG names them. `circus ctl` controls the daemon; `circus check` reports every mistake in a
-configuration; `circus init` prints one to begin with; `circus top` shows watchers and processes live;
-`circus run` is the init of one command, without a configuration.
+configuration; `circus init` prints a starter file; `circus top` shows watchers and processes live;
+`circus run` runs one command as its init, without a configuration.
 
 Options:
         --log-level LEVEL
                         debug, info, warning, error or critical
         --log-output DEST
                         where the log goes: a file, syslog:///PATH?FACILITY,
-                        syslog://HOST[:PORT]?FACILITY, or - for the standard
-                        error output
+                        syslog://HOST[:PORT]?FACILITY, or - for standard error
         --logger-config FILE
-                        accepted and ignored: it is for Python's logging
+                        ignored: it configures Python's logging
         --pidfile FILE  write the pid to this file
-        --daemon        go into the background when everything is ready
+        --daemon        go into the background once everything is ready
         --check         the same as `circus check CONFIG`
     -h, --help          show this help
     -V, --version       show the version
@@ -40,15 +39,14 @@ Options:
 pub(super) static PROGRAM: Program = Program::new("circus", HELP, " (try circus --help)", (100, 111), run);
 
 fn run(program: &Program, matches: &Matches) -> u8 {
-    let [config] = matches.free.as_slice() else {
-        return program.misused(if matches.free.is_empty() {
-            "the configuration file is missing"
-        } else {
-            "there is more than one configuration file; use include in the first"
-        });
+    let Some(config) = matches.free.first() else {
+        return program.misused("the configuration file is missing");
     };
     if let Some(hint) = habits::misplaced(config).filter(|_| !Path::new(config).exists()) {
         return program.misused(&format!("there is no file {config}; {hint}"));
+    }
+    if matches.free.len() > 1 {
+        return program.misused("there is more than one configuration file; use include in the first");
     }
     if matches.opt_present("check") {
         return super::run_command("check", vec![config.clone()]);

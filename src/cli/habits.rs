@@ -44,8 +44,11 @@ pub fn meant(word: &str) -> Option<String> {
     habit.map(|(_, command)| *command).or_else(near).map(|command| format!("did you mean {command}?"))
 }
 
-/// The command of `circus ctl` that somebody gave to circus itself: a file of this name would be a configuration.
+/// The command that somebody gave to circus itself, be it one of `circus ctl`, where there is no file of this name.
 pub fn misplaced(word: &str) -> Option<String> {
+    if let Some(near) = nearest(word, &mut super::COMMANDS.into_iter()) {
+        return Some(format!("did you mean circus {near}?"));
+    }
     if COMMANDS.iter().any(|command| command.name == word) {
         return Some(format!("did you mean circus ctl {word}?"));
     }
@@ -78,6 +81,7 @@ mod tests {
             Some("did you mean circus ctl status, or stats for the processes?")
         );
         assert_eq!(misplaced("statu"), None);
+        assert_eq!(misplaced("chek").as_deref(), Some("did you mean circus check?"));
     }
 
     #[test]

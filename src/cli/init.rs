@@ -9,10 +9,10 @@ use std::path::Path;
 const HELP: &str = "\
 usage: circus init [--systemd | --container] [FILE]
 
-Prints a configuration to begin with, or writes it to a file that does not exist yet.
+Prints a commented starter configuration, or writes it to a file that does not exist yet.
 
 Options:
-        --systemd       for circus as a service of systemd
+        --systemd       for circus as a systemd service
         --container     for circus as the init of a container
     -h, --help          print this help
 ";
@@ -30,7 +30,7 @@ fn run(program: &Program, matches: &Matches) -> u8 {
         (false, false) => PLAIN,
         (true, false) => SYSTEMD,
         (false, true) => CONTAINER,
-        (true, true) => return program.misused("only one of --systemd and --container can be had"),
+        (true, true) => return program.misused("--systemd and --container exclude each other"),
     };
     match matches.free.as_slice() {
         [] if answer(text) => 0,
@@ -39,6 +39,6 @@ fn run(program: &Program, matches: &Matches) -> u8 {
             Ok(()) => 0,
             Err(why) => complain(&format!("circus init: {path}: {why}"), program.failed),
         },
-        _ => program.misused("there is more than one file"),
+        _ => program.misused("more than one file is given"),
     }
 }

@@ -9,18 +9,18 @@ use getopts::{Matches, ParsingStyle};
 const HELP: &str = "\
 usage: circus run [OPTIONS] [--] CMD ARGS
 
-Runs one command as its init, in a container as PID 1 or anywhere else: passes signals on to it, reaps orphans, and
-when it has ended tells the rest of its tree, waits for it, and only then kills it. Ends with the exit code of
-the command: 128 and the signal that ended it, 127 if there is no such command, 126 if it cannot be run, 125 if
-circus itself has failed.
+Runs one command as its init, as PID 1 of a container or anywhere else: forwards signals and reaps orphans. After
+the command has exited, asks the rest of its process tree to terminate, waits for it, and only then kills it. Exits
+with the exit code of the command: 128 + N if signal N killed it, 127 if there is no such command, 126 if it cannot
+be executed, 125 if circus itself fails.
 
 Options:
-        --grace S       how long the rest may take to end after the command, in
-                        seconds (10); 0 kills it at once
-    -g, --group         pass signals on to the whole process group of the command
+        --grace S       how long the rest may take to terminate after the
+                        command, in seconds (10); 0: kill it at once
+    -g, --group         forward signals to the whole process group of the command
         --remap FROM:TO
-                        pass the signal FROM on as TO; 0 for TO drops it
-        --no-sweep      leave what is left after the command alone
+                        forward signal FROM as TO; 0 for TO drops it
+        --no-sweep      leave alone what the command leaves behind
     -h, --help          show this help
 ";
 

@@ -4,13 +4,16 @@
 //! are `status` with `details`, and what the keys order. A look is taken every second at least, and never so often that
 //! looking would take more than a twentieth of a processor.
 
+mod json;
 mod live;
 mod model;
+mod pane;
 mod view;
 
 use super::complain;
 use super::ctl::client::{Connection, Trouble};
 use super::program::Program;
+use crate::control::plain::plain_json;
 use crate::control::{Map, one};
 use crate::sys::keyboard::Terminal;
 use getopts::Matches;
@@ -25,13 +28,14 @@ const MOMENT: Duration = Duration::from_millis(500);
 const HELP: &str = "\
 usage: circus top [OPTIONS]
 
-Shows the watchers of a running circus, their processes and sockets. Without a terminal it prints them once.
+Shows the watchers, processes and sockets of a running circus; without a terminal, prints them once.
 
 Options:
         --endpoint E    where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT
-        --once          print everything once and end
+        --once          print everything once and exit
+        --json          the same, as JSON
         --sort KEY      name, state, uptime, restarts, cpu or memory
-        --filter TEXT   only watchers with this in their names
+        --filter TEXT   only watchers with TEXT in their names
     -h, --help          show this help
     -V, --version       show the version
 ";
@@ -55,10 +59,14 @@ pub(super) static PROGRAM: Program =
 fn run(matches: &Matches, key: Key) -> Result<u8, Trouble> {
     let choice = Choice { key, filter: matches.opt_str("filter").unwrap_or_default(), ..Choice::default() };
     let connection = Connection::open(matches.opt_str("endpoint").as_deref(), None)?;
-    let terminal = if matches.opt_present("once") || is_dumb() { None } else { Terminal::open() };
+    let terminal = if ["once", "json"].iter().any(|option| matches.opt_present(option)) || is_dumb() {
+        None
+    } else {
+        Terminal::open()
+    };
     match terminal {
         Some(terminal) => live::run(connection, &terminal, choice).map(|()| 0),
-        None => once(connection, &choice),
+        None => once(connection, &choice, matches.opt_present("json")),
     }
 }
 
@@ -68,7 +76,7 @@ fn is_dumb() -> bool {
 }
 
 /// Prints everything once.
-fn once(mut connection: Connection, choice: &Choice) -> Result<u8, Trouble> {
+fn once(mut connection: Connection, choice: &Choice, as_json: bool) -> Result<u8, Trouble> {
     let mut model = Model::default();
     let begun = Instant::now();
     for look in 0..2 {
@@ -79,7 +87,11 @@ fn once(mut connection: Connection, choice: &Choice) -> Result<u8, Trouble> {
         connection.ask("status", &details(), deadline)?;
         model.take(&connection.object(deadline)?, begun.elapsed().as_secs_f64());
     }
-    Ok(PROGRAM.answer(&(view::once(&model, choice) + "\n")))
+    let text = match as_json {
+        true => plain_json(json::json(&model, choice).to_string().as_bytes()),
+        false => view::once(&model, choice),
+    };
+    Ok(PROGRAM.answer(&(text + "\n")))
 }
 
 /// What a look at the daemon asks for.

@@ -66,31 +66,31 @@ macro_rules! rows {
 }
 
 rows! {
-    "attempts", "F", Whole(1, 1000), "2", "how many deaths in a row make it look whether they are too many";
-    "window", "F", Seconds, "1", "they are, when no more seconds lie between the first and the last";
-    "retry_in", "F", Seconds, "7", "seconds until a watcher that was stopped for it is started again";
-    "max_retry", "F", Whole(-1, 1_000_000_000), "5", "how often in a row it is started again; -1: for ever";
-    "watcher", "R", Watcher, "", "the watcher whose processes are looked at";
+    "attempts", "F", Whole(1, 1000), "2", "how many exits within window are too many";
+    "window", "F", Seconds, "1", "the window, in seconds";
+    "retry_in", "F", Seconds, "7", "seconds until a watcher that was stopped is started again";
+    "max_retry", "F", Whole(-1, 1_000_000_000), "5", "how often in a row it is started again; -1: forever";
+    "watcher", "R", Watcher, "", "the watcher to observe";
     "service", "R", Watcher, "", "an old name of watcher";
-    "max_cpu", "R", Number(1_000_000), "90", "the most percent of one processor; 0: any";
-    "min_cpu", "R", Number(1_000_000), "", "so many percent, or less, are too little";
-    "max_mem", "R", Takes::Memory, "90", "the most memory, in percent or, with a unit as in 100M, in bytes; 0: any";
-    "min_mem", "R", Takes::Memory, "", "less memory than this is too little";
-    "health_threshold", "R", Number(1_000_000), "75", "the most that the mean of both percentages may be; 0: any";
-    "max_count", "R", Whole(0, 1_000_000_000), "3", "so many looks in a row are let pass";
-    "process_children", "R", Flag, "False", "look at the direct children of the processes too";
+    "max_cpu", "R", Number(1_000_000), "90", "maximum processor time, in percent of one processor; 0: no limit";
+    "min_cpu", "R", Number(1_000_000), "", "processor time of this many percent or less is too little";
+    "max_mem", "R", Takes::Memory, "90", "maximum memory, in percent or, with a unit as in 100M, in bytes; 0: no limit";
+    "min_mem", "R", Takes::Memory, "", "minimum memory";
+    "health_threshold", "R", Number(1_000_000), "75", "maximum mean of both percentages; 0: no limit";
+    "max_count", "R", Whole(0, 1_000_000_000), "3", "how many looks in a row may find a value outside its limits";
+    "process_children", "R", Flag, "False", "observe the direct children of the processes too";
     "child_signal", "R", Signal, "TERM", "the signal for such a child";
-    "watchers_regex", "W", Regex, ".*", "the watchers whose processes must be heard of: what their names begin with";
-    "msg_regex", "W", Regex, "^(?P<pid>.*);(?P<timestamp>.*)$", "what a message begins with; its group pid is the process";
-    "max_count", "W", Whole(1, 1_000_000_000), "3", "so many times loop_rate a process may be silent";
+    "watchers_regex", "W", Regex, ".*", "the watchers whose processes must send messages: a pattern for the beginning of their names";
+    "msg_regex", "W", Regex, "^(?P<pid>.*);(?P<timestamp>.*)$", "a pattern for the beginning of a message; its group pid is the process";
+    "max_count", "W", Whole(1, 1_000_000_000), "3", "how many times loop_rate a process may be silent";
     "ip", "W", Host, "127.0.0.1", "the address to listen at";
-    "port", "W", Whole(0, 65_535), "1664", "the UDP port to listen at; 0: one that is free, which the log tells";
+    "port", "W", Whole(0, 65_535), "1664", "the UDP port to listen at; 0: any free one, which is logged";
     "watchers_stop_signal", "W", Signal, "", "the signal for a silent process, instead of its watcher's stop_signal";
     "watchers_graceful_timeout", "W", Seconds, "", "seconds until it gets SIGKILL, instead of its watcher's graceful_timeout";
-    "check_url", "H", Http, "http://localhost/", "what to ask for: http://HOST[:PORT][/PATH]";
+    "check_url", "H", Http, "http://localhost/", "the URL to request: http://HOST[:PORT][/PATH]";
     "timeout", "H", Rate, "10", "how long an answer may take, in seconds";
     "restart_on_error", "H", Watcher, "", "the watcher to restart when there is no answer, or an error";
-    "redis_url", "D", Redis, "redis://localhost:6379/0", "where: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
+    "redis_url", "D", Redis, "redis://localhost:6379/0", "the address: redis://[USER:PASSWORD@]HOST[:PORT] or unix://PATH";
     "timeout", "D", Rate, "5", "how long an answer may take, in seconds";
     "restart_on_timeout", "D", Watcher, "", "the watcher to restart when there is no answer";
     "listen", "M", Listen, "127.0.0.1:5558", "where to listen: ADDRESS:PORT, or the path of a Unix socket";
@@ -101,7 +101,7 @@ rows! {
     "application_name", "D", Text, "redis_observer", "the second word of all names that statsd is sent";
     "host", "RESHD", Host, "localhost", "the address of the statsd server";
     "port", "RESHD", Whole(0, 65_535), "8125", "its UDP port";
-    "sample_rate", "RESHD", Number(1), "1", "which part of all counts and times it is sent";
+    "sample_rate", "RESHD", Number(1), "1", "the fraction of all counts and times to send";
     "active", "FRWCESHDM", Flag, "True", "start with circus";
 }
 
@@ -384,7 +384,7 @@ mod tests {
                 "`loop_rate = 0` is not a number of seconds greater than 0",
             ),
             (Builtin::FullStats, "sample_rate", "2", "`sample_rate = 2` is not a number from 0 to 1"),
-            (Builtin::FullStats, "host", "stats", "`host = stats` is no address"),
+            (Builtin::FullStats, "host", "stats", "`host = stats` is not an IP address"),
             (Builtin::FullStats, "port", "", "`port = ` is not a whole number"),
             (Builtin::WatchDog, "watchers_stop_signal", "X", "`watchers_stop_signal = X` is not a signal"),
             (Builtin::HttpObserver, "check_url", "https://localhost/", "`check_url = https://localhost/` is"),

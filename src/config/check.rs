@@ -119,7 +119,7 @@ impl Checker {
                      `token_file` in [access]"
                 ),
                 (false, local) => {
-                    let danger = if local { "" } else { " (to the network it would be open to anybody)" };
+                    let danger = if local { "" } else { " (on the network, anyone could connect)" };
                     let control = shorten(control);
                     format!(
                         "the control port tcp://{shown} is not opened{danger}: the Unix socket {control} takes its \

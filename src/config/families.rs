@@ -190,13 +190,13 @@ pub enum Members {
 pub static FAMILIES: &[Family] = &[
     Family {
         live: Live::Reload,
-        ..family(LIMIT, Limits, "a resource limit, soft and hard; empty or infinity: none")
+        ..family(LIMIT, Limits, "a resource limit, both soft and hard; empty or infinity: none")
     },
     family(STDOUT_MEMBER, Stream(Channel::Stdout), "where the standard output goes"),
     family(STDERR_MEMBER, Stream(Channel::Stderr), "where the standard error output goes"),
     Family {
         feature: Some(features::HOOKS),
-        ..family(HOOK, Hooks, "a program to ask or tell: COMMAND[, true to ignore its failures]")
+        ..family(HOOK, Hooks, "a command to run at this event: COMMAND[, true to ignore its failures]")
     },
     Family {
         feature: Some(features::PLUGINS),
@@ -208,7 +208,7 @@ pub static FAMILIES: &[Family] = &[
         ..family(
             CGROUP,
             Texts(restrict::is_cgroup_file),
-            "a file of the processes' own cgroup (v2) and what to write to it, such as cgroup.memory.max",
+            "a value for a file of the watcher's own cgroup (v2), such as cgroup.memory.max",
         )
     },
 ];

@@ -54,7 +54,7 @@ fn grant(text: &str) -> Result<Grant<'_>, String> {
     }
     if grant.users.is_empty() && grant.groups.is_empty() {
         let first = grant.watchers.first().unwrap_or(&"");
-        return Err(format!("gives `{first}` to nobody: user:NAME or group:NAME has to stand before it"));
+        return Err(format!("gives `{first}` to nobody: begin with user:NAME or group:NAME"));
     }
     Ok(grant)
 }
@@ -65,7 +65,7 @@ fn grant(text: &str) -> Result<Grant<'_>, String> {
 /// As [`grants`].
 pub fn of_people(text: &str) -> Result<(), String> {
     match grants(text)?.iter().find_map(|grant| grant.watchers.first()) {
-        Some(word) => Err(format!("has `{word}`, which is no user:NAME or group:NAME")),
+        Some(word) => Err(format!("has `{word}`, which is neither user:NAME nor group:NAME")),
         None => Ok(()),
     }
 }
@@ -102,15 +102,15 @@ mod tests {
     #[test]
     fn what_gives_nothing_or_more_than_it_seems_is_refused() {
         for (text, why) in [
-            ("deploy", "gives `deploy` to nobody: user:NAME or group:NAME has to stand before it"),
-            ("user:a,", "gives `` to nobody: user:NAME or group:NAME has to stand before it"),
+            ("deploy", "gives `deploy` to nobody: begin with user:NAME or group:NAME"),
+            ("user:a,", "gives `` to nobody: begin with user:NAME or group:NAME"),
             ("user:a web user:b", "has `user:b` behind the name of a watcher: a comma ends each grant"),
             ("user:", "has `user:` without a name"),
         ] {
             assert_eq!(of_watchers(text), Err(why.into()));
         }
         assert_eq!(of_people("user:a group:b"), Ok(()));
-        assert_eq!(of_people("user:a @b"), Err("has `@b`, which is no user:NAME or group:NAME".into()));
+        assert_eq!(of_people("user:a @b"), Err("has `@b`, which is neither user:NAME nor group:NAME".into()));
         assert!(grants(&"user:x ".repeat(1001)).is_err());
         assert!(grants(&format!("user:{}", "x".repeat(1025))).is_err());
     }

@@ -109,9 +109,9 @@ impl Lines<'_> {
         }
         let what = match (self.headers, line, trimmed) {
             (_, begin, _) | (0, _, begin) if begin.starts_with('[') => {
-                "is no section: it needs a name and a closing `]`"
+                "is not a section: it needs a name and a closing `]`"
             }
-            (0, ..) => "stands above the first [section]",
+            (0, ..) => "comes before the first [section]",
             _ => "is neither a [section] nor an option (`key = value`)",
         };
         self.note(number, Severity::Fatal, format!("`{}` {what}", shorten(trimmed)));
@@ -174,7 +174,7 @@ impl Lines<'_> {
         }
         let value = value.trim_matches(is_blank);
         if value.starts_with(';') {
-            let message = "a `;` right at the beginning of a value is no comment, but the value".into();
+            let message = "a `;` at the very beginning of a value is part of the value, not a comment".into();
             self.note(number, Severity::Warning, message);
         }
         let value = if value == "\"\"" { "" } else { value };

@@ -137,7 +137,7 @@ fn order(values: &mut Values<'_>, what: &str, names: &[(&String, &Origins)]) -> 
 /// Whether a section holds anything; an empty one counts for nothing, as in Circus. Its name is checked too.
 fn is_usable(values: &mut Values<'_>, section: &Section, name: &str) -> bool {
     if section.entries.is_empty() {
-        values.warn(&section.origin, "the section is empty and counts for nothing".into());
+        values.warn(&section.origin, "the section is empty and is ignored".into());
         return false;
     }
     let Err(why) = model::check_name(name) else { return true };

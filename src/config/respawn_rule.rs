@@ -46,3 +46,28 @@ pub fn has(list: Option<&str>, parse: fn(&str) -> Option<i32>, number: i32) -> b
 pub fn code(word: &str) -> Option<i32> {
     word.parse::<u8>().ok().map(i32::from)
 }
+
+/// What a watcher that depends on the end of another one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `NAME:done`: any end by itself.
+    Any,
+    /// `NAME:ok`: a good one.
+    Good,
+}
+
+impl End {
+    /// The name of a watcher in `after` or `requires`, and the end that is waited for. What is a name as a whole is one.
+    pub fn split<'a>(word: &'a str, is_name: &dyn Fn(&str) -> bool) -> (&'a str, Option<End>) {
+        match word.rsplit_once(':') {
+            Some((name, "done")) if !is_name(word) => (name, Some(End::Any)),
+            Some((name, "ok")) if !is_name(word) => (name, Some(End::Good)),
+            _ => (word, None),
+        }
+    }
+
+    /// Whether an end, which is good or not, is what is waited for.
+    pub fn takes(self, well: bool) -> bool {
+        well || self == End::Any
+    }
+}

@@ -79,7 +79,7 @@ pub fn writable(text: &str) -> Result<Vec<&str>, String> {
     }
     paths.remove(0);
     if let Some(path) = paths.iter().find(|path| !path.starts_with('/')) {
-        return Err(format!("names `{path:.40}`, which is no path from the root on"));
+        return Err(format!("names `{path:.40}`, which is not an absolute path"));
     }
     if paths.len() > MOST_PATHS { Err(format!("names more than {MOST_PATHS} paths")) } else { Ok(paths) }
 }

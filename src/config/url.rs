@@ -8,9 +8,9 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What is said of a name: the end of a sentence.
 pub const NO_NAMES: &str =
-    "is no address: circus looks up no names but localhost, since that could hold it up";
+    "is not an IP address: circus resolves no names except localhost, since that could block it";
 
-const NO_PORT: &str = "has no port behind its colon";
+const NO_PORT: &str = "has no port after its colon";
 
 /// Where something is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

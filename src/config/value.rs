@@ -161,7 +161,7 @@ const BOOLEANS: &str = "true (yes, true, on, 1) nor false (no, false, off, 0)";
 /// A list of what `parse` knows.
 fn list_of(text: &str, parse: fn(&str) -> Option<i32>, what: &str) -> Result<Value, String> {
     let is_list = listed(text).into_iter().all(|word| parse(word).is_some());
-    if is_list { Ok(Value::Str(text.into())) } else { Err(format!("is no list of {what}")) }
+    if is_list { Ok(Value::Str(text.into())) } else { Err(format!("is not a list of {what}")) }
 }
 
 fn parse_bool(text: &str) -> Option<Value> {

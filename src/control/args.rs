@@ -179,7 +179,7 @@ fn typed_flag(kind: Kind, flag: &Flag, typed: &CliArgs) -> Result<Option<Json>, 
             let mut pairs = given.map(|(_, option)| {
                 let option = option.as_deref().unwrap_or_default();
                 let pair = option.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-                pair.ok_or_else(|| format!("{} is no KEY=VALUE", super::python::quoted(option)))
+                pair.ok_or_else(|| format!("{} is not KEY=VALUE", super::python::quoted(option)))
             });
             super::tuning::typed_options(&mut pairs).map(Some)
         }

@@ -94,6 +94,10 @@ impl Command {
     pub fn word(&self, place: usize) -> &'static str {
         let words: Vec<&str> = self.usage_words().collect();
         let last = words.len().saturating_sub(1);
+        if words.iter().position(|word| word.contains("NAME...")).is_some_and(|names| place > names) {
+            // Another name, unless there is a word that has to follow the names.
+            return words.last().filter(|last| !last.ends_with(['.', ']'])).unwrap_or(&"NAME");
+        }
         let again = words.last().is_some_and(|word| word.contains("..."));
         let place = if again && place > last {
             let first = words.iter().rposition(|word| word.starts_with('[')).unwrap_or(last);
@@ -158,18 +162,21 @@ pub fn lack(name: &str) -> Option<String> {
 }
 
 const NAME: Arg = Arg::word("name", Kind::Text, "NAME");
-const ANY_NAME: Arg = Arg::word("name", Kind::Text, "[NAME]");
 /// `circus ctl` makes a request of each name.
 const NAMES: Arg = Arg::word("name", Kind::Text, if cfg!(feature = "details") { "NAME..." } else { "NAME" });
 const ANY_NAMES: Arg =
     Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME...]" } else { "[NAME]" });
+/// The first of the optional words `[NAME... [PID]]`.
+#[cfg(feature = "stats")]
+const NAMES_AND: Arg =
+    Arg::word("name", Kind::Text, if cfg!(feature = "details") { "[NAME..." } else { "[NAME" });
 const PID: Arg = Arg::word("pid", Kind::Number, "[PID]");
 const NB: Arg = Arg::word("nb", Kind::Number, "[NB]");
 #[cfg(feature = "deploy")]
-const DRY_RUN: Arg = Arg::flag("dry-run", "do nothing, and show what would change").sets("dry_run");
-const WAITING: Arg = Arg::flag("waiting", "answer when the work is done");
+const DRY_RUN: Arg = Arg::flag("dry-run", "change nothing, print what would change").sets("dry_run");
+const WAITING: Arg = Arg::flag("waiting", "answer once the work is done");
 const MATCH: Arg =
-    Arg::option("match", Kind::Text, "HOW", "how NAME is meant: glob (the default), regex or simple");
+    Arg::option("match", Kind::Text, "HOW", "how to read NAME: glob (the default), regex or simple");
 
 /// All commands, by name.
 pub static COMMANDS: &[Command] = &[
@@ -189,12 +196,12 @@ pub static COMMANDS: &[Command] = &[
     )
     .help(
         "add a watcher",
-        "The words of CMD are joined by blanks; they may begin with dashes. Options that are not \
-         given have their defaults. The watcher is gone when circus ends.",
+        "The words of CMD are joined by blanks and may begin with dashes. Options that are not given have \
+         their defaults. The watcher is not written to the file: it is gone after the next start.",
     ),
-    row("decr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
+    row("decr", Operate, &[NAMES, NB, WAITING], |args| requests::change(args, -1)).shows(render::change).help(
         "run NB fewer processes (default: 1)",
-        "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
+        "A singleton keeps its one process. With --waiting, prints the new number of processes.",
     ),
     #[cfg(feature = "deploy")]
     row(
@@ -202,12 +209,12 @@ pub static COMMANDS: &[Command] = &[
         Owner,
         &[
             NAMES,
-            Arg::option("soak", Kind::Text, "SECONDS", "how long new processes have to do well before old ones stop"),
-            Arg::option("surge", Kind::Number, "N", "how many processes beside numprocesses there may be at a time"),
-            Arg::flag("sequential", "one process after the other"),
-            Arg::option("canary", Kind::Number, "N", "start N of them beside the old ones, then wait for --go or --back"),
+            Arg::option("soak", Kind::Text, "SECONDS", "how long new processes must run well before old ones are stopped"),
+            Arg::option("surge", Kind::Number, "N", "how many extra processes may run at a time"),
+            Arg::flag("sequential", "one process at a time"),
+            Arg::option("canary", Kind::Number, "N", "start N new processes next to the old ones; then --go or --back"),
             Arg::flag("go", "the canary is good: replace the rest"),
-            Arg::flag("back", "the canary is not: stop it"),
+            Arg::flag("back", "the canary is bad: stop it"),
             DRY_RUN,
             WAITING,
         ],
@@ -215,77 +222,76 @@ pub static COMMANDS: &[Command] = &[
     )
     .shows(render::plan)
     .help(
-        "read the file again for some watchers, and replace their processes if the new ones do well",
-        "The old processes stay until all new ones are ready, or have run for a second, and --soak longer. If one of them fails, \
-         the new ones are stopped, the options are those of before again, and the exit code is 3. It waits for the end, unless \
-         --no-wait is given.",
+        "deploy what the file says now for some watchers",
+        "Reads the file again and replaces their processes. The old ones stay until all new ones are ready, or \
+         have run for a second, and then for --soak. If \
+         one fails, the new ones are stopped, the previous options are restored, and the exit code is 3. Waits \
+         for the result, unless --no-wait is given.",
     ),
     #[cfg(feature = "stats")]
     row("dstats", Look, &[], |_| Ok(Question::Dstats.into()))
         .shows(stats::render_own)
-        .help("show what circus itself uses", "The columns are those of stats."),
+        .help("show what circus itself uses", "Same columns as stats."),
     row("get", Look, &[NAME, Arg::rest("keys", Kind::Texts, "KEY...")], |args| {
         Ok(Question::Get { name: args.name()?, keys: args.need("keys", few)? }.into())
     })
     .shows(render::get)
     .help(
         "show some options of a watcher",
-        "Keys are those of the configuration file, rlimit_nofile or stdout_stream.filename too.",
+        "KEY is as in the configuration file, also rlimit_nofile or stdout_stream.filename.",
     ),
     row("globaloptions", Look, &[Arg::word("option", Kind::Text, "[OPTION]")], requests::globaloptions)
         .shows(render::globaloptions)
         .help(
-            "show the options of circus itself",
-            "They are endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
+            "show options of circus itself",
+            "Namely endpoint, stats_endpoint, pubsub_endpoint, check_delay and multicast_endpoint.",
         ),
-    row("incr", Operate, &[NAME, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
+    row("incr", Operate, &[NAMES, NB, WAITING], |args| requests::change(args, 1)).shows(render::change).help(
         "run NB more processes (default: 1)",
-        "A singleton keeps its one process. With --waiting, the new number of processes is printed.",
+        "A singleton keeps its one process. With --waiting, prints the new number of processes.",
     ),
     row(
         "kill",
         Operate,
         &[
-            NAME,
+            NAMES,
             PID,
-            Arg::option("signum", Kind::Text, "SIGNAL", "instead of stop_signal, by name or number"),
-            Arg::option("graceful_timeout", Kind::Text, "SECONDS", "instead of that of the watcher"),
+            Arg::option("signum", Kind::Text, "SIGNAL", "the signal to send instead of stop_signal, by name or number"),
+            Arg::option("graceful_timeout", Kind::Text, "SECONDS", "overrides that of the watcher"),
             WAITING,
         ],
         requests::kill,
     )
     .help(
-        "stop processes of a watcher; they are replaced",
-        "The process, or each one, gets the signal, and SIGKILL when it is still there after the \
-         timeout.",
+        "replace processes of watchers",
+        "The process PID, or every process, gets stop_signal, and SIGKILL if it is still there after the \
+         timeout. A new one takes its place. PID needs a single NAME.",
     ),
     row("list", Look, &[ANY_NAMES], |args| Ok(Question::List(args.get("name", text)?).into()))
         .shows(render::list)
-        .help("list the watchers, or the processes of some", "Names, or process ids, with commas between."),
+        .help("list the watchers, or the processes of some", "Prints names or process ids, separated by commas."),
     row("listen", Look, &[Arg::rest("topics", Kind::Texts, "[TOPIC...]")], requests::listen).help(
         "print events as they happen",
-        "One line an event: its topic (watcher.NAME.EVENT), a colon, and its data as JSON. A TOPIC \
-         is the beginning of the topics to print; without one all are.",
+        "Prints one line per event: its topic (watcher.NAME.EVENT), a colon, and its data as JSON. TOPIC is \
+         the beginning of the topics to print; the default is all.",
     ),
     row("listsockets", Look, &[], |_| Ok(Question::Listsockets.into()))
         .shows(render::listsockets)
-        .help("list the sockets", "One line a socket: its descriptor, its name, and where it is bound."),
-    row("logs", Owner, &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAME], requests::logs)
+        .help("list the sockets", "Prints one line per socket: its descriptor, its name, and its address."),
+    row("logs", Owner, &[Arg::word("action", Kind::Text, "rotate|reopen"), ANY_NAMES], requests::logs)
         .shows(render::logs)
         .help(
-            "rotate or reopen the files that output goes to",
-            "Those of one watcher, or all; one that others write to as well is rotated for all. rotate \
-             needs backup_count and leaves empty files alone. reopen is for whoever has moved a file \
-             away, as SIGUSR1 is; without NAME the log of circus is opened anew too. The files are \
-             printed.",
+            "rotate or reopen log files",
+            "Of the named watchers, or of all; a file shared by several watchers is rotated for all of them. \
+             rotate needs backup_count and leaves empty files alone. reopen is for use after the files \
+             were moved, like SIGUSR1; without NAME it also reopens the log of circus. Prints the files.",
         ),
     #[cfg(feature = "metrics")]
     row("metrics", Look, &[], |_| Ok(Question::Metrics.into()))
         .shows(|_, reply| field(reply, "metrics").trim_end().into())
         .help(
-            "print what is counted and measured, as OpenMetrics text",
-            "Processes, restarts, exits, what they use, what waits at the sockets, how much they have \
-             written.",
+            "print metrics as OpenMetrics text",
+            "Processes, restarts, exits, resource use, connections waiting at the sockets, bytes of output.",
         ),
     row(
         "numprocesses",
@@ -294,26 +300,26 @@ pub static COMMANDS: &[Command] = &[
         |args| Ok(Question::Numprocesses(args.get("name", text)?).into()),
     )
     .shows(|_, reply| field(reply, "numprocesses"))
-    .help("print how many processes run", "Those of the watchers that are named, or all."),
+    .help("print the number of processes", "Of the named watchers, or of all."),
     row("numwatchers", Look, &[], |_| Ok(Question::Numwatchers.into()))
         .shows(|_, reply| field(reply, "numwatchers"))
-        .help("print how many watchers there are", "Stopped ones count too."),
+        .help("print the number of watchers", "Includes stopped ones."),
     row("options", Look, &[NAMES], |args| Ok(Question::Options(args.name()?).into()))
         .shows(render::options)
         .help(
             "show all options of watchers",
-            "One line an option, sorted. Options that Circus has not are shown when they are set.",
+            "Prints one line per option, sorted. Options unknown to Python Circus are shown if they are set.",
         ),
     row("quit", Owner, &[WAITING], |_| Ok(Task::Quit.into())).help(
-        "stop everything and end circus",
-        "With --waiting, the answer comes last of all: processes, sockets and files are gone.",
+        "stop everything and exit",
+        "With --waiting, the answer comes last of all, when processes, sockets and files are gone.",
     ),
     row(
         "reload",
         Operate,
         &[
             ANY_NAMES,
-            Arg::flag("sequential", "one process after the other"),
+            Arg::flag("sequential", "one process at a time"),
             Arg {
                 kind: Kind::Unless,
                 ..Arg::flag("terminate", "stop the old processes first").sets("graceful")
@@ -340,33 +346,33 @@ pub static COMMANDS: &[Command] = &[
     )
     .shows(render::plan)
     .help(
-        "read the configuration again and apply what has changed",
-        "Everything is checked first: when something is wrong, nothing is changed and the answer \
-         says what it is. Watchers of which nothing has changed are not touched. With --dry-run nothing is done: each watcher of \
-         which something would change is listed, and the exit code is 4 if there is one.",
+        "read the configuration again and apply changes",
+        "The whole configuration is checked first: if there is an error, nothing changes and the answer \
+         names it. Watchers without changes are left alone. With --dry-run nothing is changed: prints each watcher \
+         that would change, and exits with 4 if there is one.",
     ),
     row("restart", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
         Ok(Task::Restart(requests::select(args)?).into())
     })
     .help(
         "stop watchers, then start them",
-        "Those whose names match, or all. Without NAME the configuration is read again first, as \
-             reloadconfig does it; when something is wrong with it, nothing is stopped.",
+        "Those whose names match, or all. Without NAME the configuration is read again first, as with \
+             reloadconfig; if it has an error, nothing is stopped.",
     ),
     #[cfg(feature = "deploy")]
     row("rollback", Operate, &[NAMES, WAITING], |args| {
         Ok(Task::Deploy(Deploy::Rollback { name: args.name()? }).into())
     })
     .help(
-        "go back to the generation of options and processes before",
-        "It is the one before the last reload that succeeded with other options; a deployment under way, or options that have \
-         failed, are taken back. They are kept in memory. The file is not changed: what it says counts again when it is changed or \
-         deployed.",
+        "go back to the previous options and processes",
+        "To the options before the last successful reload that changed them, which are kept in memory; a \
+         deployment in progress, or options that have failed, are taken back. The file is not changed: it \
+         applies again once it is changed or deployed.",
     ),
     #[cfg(feature = "edit")]
-    row("rm", Owner, &[NAMES, Arg::flag("nostop", "leave its processes running"), WAITING], tuning::rm).help(
+    row("rm", Owner, &[NAMES, Arg::flag("nostop", "leave their processes running"), WAITING], tuning::rm).help(
         "remove watchers",
-        "Their processes are stopped, unless --nostop is given: then circus forgets them.",
+        "Stops their processes, unless --nostop is given: then circus no longer manages them.",
     ),
     #[cfg(feature = "edit")]
     row(
@@ -377,26 +383,25 @@ pub static COMMANDS: &[Command] = &[
     )
     .help(
         "set options of a watcher while it runs",
-        "Keys are those of the configuration file. env takes A=1,B=2 or a JSON object, and hooks \
-         takes HOOK:COMMAND with commas between. Options that shape a process reload the watcher; \
-         nothing is written to the file.",
+        "KEY is as in the configuration file. env takes A=1,B=2 or a JSON object; hooks takes HOOK:COMMAND, \
+         separated by commas. Options that shape a process reload the watcher. The file is not changed.",
     ),
     row(
         "signal",
         Operate,
         &[
-            NAME,
+            NAMES,
             PID,
             Arg::word("signum", Kind::Text, "SIGNAL"),
-            Arg::flag("children", "to the children of the process instead"),
+            Arg::flag("children", "to the children of the process, not to itself"),
             Arg::flag("recursive", "to all its descendants too"),
         ],
         requests::signal,
     )
     .help(
-        "send a signal to processes of a watcher",
-        "To one process, or to all of the watcher. SIGNAL is a name, with or without SIG, or a \
-         number.",
+        "send a signal to processes of watchers",
+        "To the process PID of a single NAME, or to all processes of the watchers. SIGNAL is a name, with or \
+         without SIG, or a number.",
     ),
     row("start", Operate, &[ANY_NAMES, MATCH, WAITING], |args| {
         Ok(Task::Start(requests::select(args)?).into())
@@ -407,17 +412,17 @@ pub static COMMANDS: &[Command] = &[
         "stats",
         Look,
         &[
-            Arg::word("name", Kind::Text, "[NAME"),
+            NAMES_AND,
             Arg::word("process", Kind::Number, "[PID]]"),
-            Arg::flag("extended", "with what the hook extended_stats adds; --json shows it"),
+            Arg::flag("extended", "add what the hook extended_stats reports; --json shows it"),
         ],
         stats::request,
     )
     .shows(stats::render)
     .help(
-        "show what processes use",
-        "One line a process: pid, program, user, nice, resident and virtual memory, percent of a \
-         processor and of memory, processor time. Children stand below, indented.",
+        "show the resource use of processes",
+        "Prints one line per process: pid, program, user, niceness, resident and virtual memory, percent of a \
+         processor and of memory, processor time. Children are indented below.",
     ),
     row(
         "status",
@@ -426,7 +431,7 @@ pub static COMMANDS: &[Command] = &[
             ANY_NAMES,
             Arg::flag("check", "exit with 3 unless every watcher that should run does"),
             #[cfg(feature = "details")]
-            Arg::flag("details", "processes, times, memory, and what is wrong, as on a terminal"),
+            Arg::flag("details", "processes, times, memory and problems, as on a terminal"),
         ],
         |args| {
             Ok(Question::Status {
@@ -440,11 +445,12 @@ pub static COMMANDS: &[Command] = &[
     .shows(render::status)
     .help(
         "show the states of watchers, or of all",
-        "A watcher is starting, active, stopping or stopped. On a terminal all of them are shown as \
-         a table, with --details always: there, one that tries again after a pause is failing, one that has \
-         given up or ended badly failed, one whose turn, dependency or connection has not come waiting, and one that has \
-         ended as it should done. With --check there is a line for each that is to run and is not active, or lacks \
-         processes; to run is what starts with circus or was started, until a command stops it.",
+        "A watcher is starting, active, stopping or stopped. On a terminal, and always with --details, all \
+         watchers are shown as a table with four more states: failing (will be tried again after a pause), \
+         failed (gave up or ended badly), waiting (for its turn, a dependency or a connection) and done \
+         (ended as it should). --check prints a line for each watcher that should run and is not active or \
+         lacks processes; a watcher should run if it starts with circus or was started, until a command \
+         stops it.",
     ),
     row("stop", Operate, &[ANY_NAMES, MATCH, WAITING], |args| Ok(Task::Stop(requests::select(args)?).into()))
         .help(
@@ -458,27 +464,27 @@ pub static COMMANDS: &[Command] = &[
         Owner,
         &[
             ANY_NAMES,
-            Arg::option("lines", Kind::Number, "LINES", "how many; 10 unless given (-n LINES)"),
-            Arg::flag("follow", "go on with what comes, until the watcher is removed (-f)"),
-            Arg::flag("stdout", "only what the processes wrote to their standard output"),
-            Arg::flag("stderr", "only what they wrote to their standard error output"),
-            Arg::option("pid", Kind::Number, "PID", "only what this process wrote; it may have ended"),
+            Arg::option("lines", Kind::Number, "LINES", "how many (-n LINES; default: 10)"),
+            Arg::flag("follow", "keep printing new output, until the watcher is removed (-f)"),
+            Arg::flag("stdout", "only what the processes wrote to standard output"),
+            Arg::flag("stderr", "only what they wrote to standard error"),
+            Arg::option("pid", Kind::Number, "PID", "only what this process wrote; it may have exited"),
         ],
         tail::request,
     )
     .shows(tail::render)
     .help(
-        "show the last lines that the processes of watchers wrote",
-        "Both outputs of all its processes, in the order in which the lines came. They are kept in \
-         memory, ring_bytes of them, if the watcher has a stdout_stream or stderr_stream. Escape \
-         sequences are left out. With several names, or none for all watchers, each line stands \
-         behind the name of its watcher.",
+        "show the last lines of output of watchers",
+        "Standard output and standard error of all processes, in the order in which the lines came. The last \
+         ring_bytes are kept in memory if the watcher has a stdout_stream or stderr_stream. Escape sequences \
+         are removed. With several names, or none for all watchers, each line follows the name of its \
+         watcher.",
     ),
     #[cfg(feature = "history")]
     row("why", Look, &[NAMES], |args| Ok(Question::Why(args.name()?).into())).shows(why::render).help(
         "explain the states of watchers",
-        "Since when it is in its state and who or what has brought it there, how its processes have \
-         ended, what they wrote last, and when circus tries again. The last 32 changes are kept.",
+        "Since when the watcher has been in its state and what caused it, how its processes ended, their last \
+         output, and when circus will try again. The last 32 changes are kept.",
     ),
 ];
 

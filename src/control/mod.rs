@@ -34,7 +34,7 @@ pub mod topics;
 #[cfg(feature = "edit")]
 mod tuning;
 #[cfg(feature = "history")]
-mod why;
+pub mod why;
 pub mod wire;
 #[cfg(feature = "zmtp")]
 pub mod zmtp;

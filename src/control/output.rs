@@ -27,8 +27,12 @@ pub fn failure(reply: &Json) -> String {
     let fallback =
         at(reply, "fallback").as_str().map(|text| format!("\n{}", plain(text))).unwrap_or_default();
     let Some(reason) = at(reply, "reason").as_str() else { return fallback };
-    let last = items(at(reply, "last_output")).map(|line| format!("    {}", plain(word(line, "text"))));
-    format!("\n{}{fallback}", lines(std::iter::once(plain(reason)).chain(last)))
+    format!("\n{}{}{fallback}", plain(reason), last_lines(reply))
+}
+
+/// The last lines of output in an answer, each behind a line break.
+pub fn last_lines(reply: &Json) -> String {
+    items(at(reply, "last_output")).map(|line| format!("\n    {}", plain(word(line, "text")))).collect()
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub fn plain_json(json: &[u8]) -> String {
     for c in String::from_utf8_lossy(json).chars() {
         match c {
             '\t' | '\n' => shown.push(c),
+            // Between two values it may stand, and as an escape it might not.
+            '\r' => shown.push(' '),
             '\u{10f880}'..='\u{10f8ff}' => {
                 let units = &mut [0; 2];
                 shown.extend(c.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")));
@@ -164,6 +166,7 @@ mod tests {
             serde_json::from_str::<String>(&plain_json(&byte)).unwrap(),
             text::from_bytes(b"\x9b\xff")
         );
+        assert_eq!(plain_json(b"{\"a\":\r\n1}\r"), "{\"a\": \n1} ");
         assert_eq!(plain_json(b"no \x1b[31mJSON\xff"), "no \\u001b[31mJSON\u{fffd}");
     }
 

@@ -60,7 +60,7 @@ pub fn decode(line: &[u8]) -> Incoming {
         return unread(Refusal::json(&format!(": it holds more than {MOST_VALUES} values")));
     }
     let Ok(json) = serde_json::from_slice::<Json>(line) else { return unread(Refusal::json("")) };
-    let Json::Object(mut message) = json else { return unread(Refusal::json(": it is no object")) };
+    let Json::Object(mut message) = json else { return unread(Refusal::json(": it is not an object")) };
     let cast = message.get("msg_type").and_then(Json::as_str) == Some("cast");
     match message.remove("id").map_or_else(|| Ok(Id::default()), |id| Id::new(&id)) {
         Ok(id) => match request(&message) {

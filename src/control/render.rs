@@ -2,7 +2,7 @@
 
 #[cfg(feature = "details")]
 use super::overview;
-use super::{Map, at, field, items, lines, members, output, python, word};
+use super::{Map, at, field, items, lines, members, output, python};
 use crate::config::options::global;
 use serde_json::Value as Json;
 
@@ -54,11 +54,11 @@ pub fn status(_: &Map, reply: &Json) -> String {
 #[cfg(feature = "reloadconfig")]
 pub fn plan(asked: &Map, reply: &Json) -> String {
     let Some(plan) = reply.get("plan") else { return ok(asked, reply) };
-    let changes = items(plan).filter(|planned| word(planned, "step") != "keep");
+    let changes = items(plan).filter(|planned| super::word(planned, "step") != "keep");
     let text = lines(changes.map(|planned| {
         let keys: Vec<String> = items(at(planned, "keys")).map(python::str).collect();
         let keys = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(" ")) };
-        format!("{}: {}{keys}", word(planned, "name"), word(planned, "step"))
+        format!("{}: {}{keys}", super::word(planned, "name"), super::word(planned, "step"))
     }));
     if text.is_empty() { "nothing would change".into() } else { text }
 }

@@ -121,7 +121,7 @@ pub fn logs(args: &Args) -> Asked {
         "rotate" => true,
         "reopen" => false,
         other => {
-            let reason = format!("{} is no action: there are rotate and reopen", quoted(other));
+            let reason = format!("{} is not an action; use rotate or reopen", quoted(other));
             return Err(Refusal::message(reason));
         }
     };

@@ -99,10 +99,10 @@ impl State {
     /// # Errors
     /// A sentence: it is none, or that of another version, or not whole.
     pub fn parse(bytes: &[u8]) -> Result<State, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_string())?;
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_string())?;
         let (first, _) = text.split_once('\n').unwrap_or_default();
         match first.strip_prefix(TITLE).and_then(|rest| rest.strip_prefix(' ')) {
-            None => return Err("it is no state file of circus".into()),
+            None => return Err("it is not a state file of circus".into()),
             Some(VERSION) => {}
             Some(version) => {
                 let version: String = version.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
@@ -236,10 +236,10 @@ mod tests {
     #[test]
     fn what_is_no_file_of_this_version_says_what_it_is() {
         let why = |text: &str| State::parse(text.as_bytes()).unwrap_err();
-        assert_eq!(why(""), "it is no state file of circus");
+        assert_eq!(why(""), "it is not a state file of circus");
         assert_eq!(why("circus-state 12\nmore\n"), "it is of version 12, and this circus knows version 1");
         assert_eq!(why("circus-state 1\n"), "it is not whole");
-        assert_eq!(State::parse(b"\xff").unwrap_err(), "it is no text");
+        assert_eq!(State::parse(b"\xff").unwrap_err(), "it is not text");
         let of = |fact: &str| why(&sealed(&format!("circus-state 1\nboot b\ncircus 7 1 0 a\n{fact}\n")));
         for fact in [
             "",

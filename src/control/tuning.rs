@@ -58,7 +58,7 @@ fn members(text: &str, between: char, form: &str) -> Result<Json, String> {
     if text.trim_start().starts_with('{') {
         // Read as bytes, as everything else is: a reader of text would be code of its own.
         let json = serde_json::from_slice(text.as_bytes());
-        return json.map_err(|_| format!("{} is no JSON object", quoted(text)));
+        return json.map_err(|_| format!("{} is not a JSON object", quoted(text)));
     }
     let mut map = Map::new();
     for member in text.split(',').filter(|member| !member.trim().is_empty()) {
@@ -95,7 +95,7 @@ pub fn set(args: &Args) -> Result<Request, Refusal> {
     if let Some((key, _)) = options.iter().find(|(key, _)| is_fixed(key)) {
         let key = quoted(key);
         return Err(Refusal::message(format!(
-            "{key} can't be set while circus runs; it stands in the configuration"
+            "{key} can't be set while circus runs; change it in the configuration"
         )));
     }
     Ok(Task::Edit(Edit::Set { name, options }).into())

@@ -41,6 +41,14 @@ pub(super) fn render(_: &Map, reply: &Json) -> String {
     text
 }
 
+/// The same in a line: the problem and what comes next, or else the state.
+#[cfg(feature = "top")]
+pub fn in_short(reply: &Json) -> String {
+    let problem = at(reply, "fault").is_string().then(|| format!("Problem: {}.", problem(reply)));
+    let told = problem.unwrap_or_default() + &plans(reply).replace('\n', " ");
+    if told.is_empty() { state(reply) } else { told.trim_start().into() }
+}
+
 /// The state, since when, and by whom.
 fn state(reply: &Json) -> String {
     let (name, state) = (plain(word(reply, "name")), word(reply, "state"));
@@ -49,7 +57,8 @@ fn state(reply: &Json) -> String {
     let (since, waits) = (at(reply, "since"), at(reply, "waits") == true);
     if !since.is_object() {
         if at(reply, "fault").is_string() {
-            return format!("{name} is {shown}: {}.", problem(reply));
+            let is = if condition == Some("failed") { "has" } else { "is" };
+            return format!("{name} {is} {shown}: {}.", problem(reply));
         }
         let why = match (waits, at(reply, "autostart") != false) {
             (true, _) => "it waits for a connection to one of its sockets (on_demand)",
@@ -61,7 +70,8 @@ fn state(reply: &Json) -> String {
     let ago = duration(at(since, "ago").as_f64().unwrap_or(0.0));
     let because = cause(since).map(|cause| format!(": {cause}")).unwrap_or_default();
     let waits = if waits { " It waits for a connection to one of its sockets (on_demand)." } else { "" };
-    format!("{name} is {shown} since {} ({ago} ago){because}.{waits}", word(since, "at"))
+    let is = if condition == Some("failed") { "has" } else { "is" };
+    format!("{name} {is} {shown} since {} ({ago} ago){because}.{waits}", word(since, "at"))
 }
 
 fn processes(reply: &Json) -> String {
@@ -273,7 +283,19 @@ History:
   2026-11-23 06:51:03  the command \"incr\" of uid 7, given by process 13, which has exited
 Last lines of output:
   out of luck";
+        #[cfg(feature = "top")]
+        assert_eq!(
+            in_short(&reply),
+            "Problem: 1 of 2 processes running; exited within a second of starting, once. Next attempt in 4.3 s."
+        );
         assert_eq!(told(reply), expected);
+    }
+
+    #[cfg(feature = "top")]
+    #[test]
+    fn in_short_the_state_is_told_where_there_is_no_problem() {
+        let reply = json!({"name": "web", "state": "active", "since": {"at": "now", "ago": 1.0}});
+        assert_eq!(in_short(&reply), "web is active since now (1s ago).");
     }
 
     #[test]
@@ -340,8 +362,8 @@ Last lines of output:
             told(reply(true, true)),
             "a is stopped: it waits for a connection to one of its sockets (on_demand)."
         );
-        let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is no number", "since": null});
-        assert_eq!(told(broken), "a is stopped: `window = soon` is no number.");
+        let broken = json!({"name": "a", "state": "stopped", "fault": "stopped: `window = soon` is not a number", "since": null});
+        assert_eq!(told(broken), "a is stopped: `window = soon` is not a number.");
     }
 
     #[test]

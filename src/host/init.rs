@@ -199,7 +199,7 @@ impl Init<'_> {
         if std::io::stderr().is_terminal() {
             complain(&format!("circus run: {}", rest.reason(grace)));
         }
-        // A command that was ended by the signal has told nobody, and nobody else has had it who is not in its group.
+        // A command that was killed by the signal has told nobody, and nobody else has had it who is not in its group.
         let alone = matches!(exit, Exit::Signal(_)) && !self.options.group && !self.shares_group;
         self.sweep = Some(LeftoverSweep::begin(rest, grace, self.asked.is_some() && !alone));
     }

@@ -137,7 +137,7 @@ fn hold_children(parent: Pid, found: &mut Vec<Target>) -> io::Result<()> {
 pub(super) fn send_to(pids: &[Pid], signum: i32) {
     for &pid in pids {
         let _ = match with_spare(&|| PidFd::open(pid)) {
-            // One that is no child of circus could have become another before it was held.
+            // One that is not a child of circus could have become another before it was held.
             Ok(held) if is_below(pid) => held.send_signal(signum),
             Ok(_) => Ok(()),
             Err(error) if error.raw_os_error() == Some(sys::ESRCH) => Ok(()),
@@ -202,7 +202,7 @@ impl Processes {
                 if self.children_of(pid, cx).contains(&child) {
                     send(child, signum, cx);
                 } else {
-                    cx.log.debug(format_args!("{child} is no child of {pid}: no signal sent"));
+                    cx.log.debug(format_args!("{child} is not a child of {pid}: no signal sent"));
                 }
             }
             Whom::Descendants => {

@@ -36,8 +36,8 @@ pub enum Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Obstacle::NotASocket => out.write_str("there is a file of that name, and it is no socket"),
-            Obstacle::InUse => out.write_str("somebody else listens there"),
+            Obstacle::NotASocket => out.write_str("the path exists and is not a socket"),
+            Obstacle::InUse => out.write_str("another process listens there"),
             Obstacle::Kernel(error) => error.fmt(out),
         }
     }

@@ -56,7 +56,7 @@ impl Default for OutOfMemory {
 }
 
 impl OutOfMemory {
-    /// Whether it was probably for want of memory that this process, a zombie, was ended by SIGKILL, or what it ran was.
+    /// Whether it was probably for want of memory that this process, a zombie, was killed by SIGKILL, or what it ran was.
     pub fn has_ended(&mut self, pid: Pid, now: Instant) -> bool {
         let Some((count, path)) = nearest(pid) else { return false };
         if self.seen.len() >= MOST {

@@ -121,7 +121,7 @@ pub fn settle(
     if refuse {
         return Err(format!("{killed}; end them, or set `leftovers = stop`"));
     }
-    log.warning(format_args!("{killed}; they are ended before anything is started"));
+    log.warning(format_args!("{killed}; they are stopped before anything is started"));
     let outcome = orphans.end(log, signals)?;
     if outcome == Outcome::Clear && orphans.given_up.is_empty() {
         log.info(format_args!("nothing is left of the circus that was killed"));

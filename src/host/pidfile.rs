@@ -175,7 +175,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
         assert!(claim(text).is_err());
         std::fs::remove_file(&path).unwrap();
-        assert!(claim("/dev/null").err().unwrap().contains("pidfile /dev/null: it is no regular file"));
+        assert!(claim("/dev/null").err().unwrap().contains("pidfile /dev/null: it is not a regular file"));
     }
 
     #[test]

@@ -162,6 +162,6 @@ fn did_not_run(pid: Pid, error: &SpawnError, cx: &mut Cx<'_>) {
     let Trouble { why: reason, shortage } = late_trouble(error);
     match cx.arbiter.owner(pid) {
         Some(_) => cx.event(Event::NeverRan { pid, reason, shortage }),
-        None => cx.log.error(format_args!("process {pid} has not become its program: {reason}")),
+        None => cx.log.error(format_args!("process {pid} could not execute its program: {reason}")),
     }
 }

@@ -37,7 +37,7 @@ pub fn first(host: &str, v6: bool, may_wait: bool) -> Result<IpAddr, String> {
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return match ip.is_ipv6() == v6 {
             true => Ok(ip),
-            false => Err(format!("host = {host} is no address of family = {family}")),
+            false => Err(format!("host = {host} is not an address of family = {family}")),
         };
     }
     if !may_wait {

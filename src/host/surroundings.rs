@@ -37,7 +37,7 @@ pub fn around<'a>(environ: &'a Names, cwd: &'a str) -> Around<'a> {
     Around { environ, cwd, default_path: DEFAULT_PATH, ids: (user::current_uid(), user::current_gid()) }
 }
 
-/// Writes a line to the standard error output, without what would command a terminal. That nobody reads it is no reason
+/// Writes a line to the standard error output, without what would command a terminal. That it has no reader is no reason
 /// for a panic, as `eprintln!` has it.
 pub fn complain(line: &str) {
     let _ = std::io::stderr().write_all(&text::to_bytes(&(plain_text(line) + "\n")));

@@ -129,7 +129,7 @@ mod tests {
         std::os::unix::fs::symlink(&link, &path).unwrap();
         assert!(write(name, 1, "other", None, &[]).unwrap_err().starts_with("tombstone "));
         assert_eq!(read(&std::fs::read(&link).unwrap())["reason"], "why");
-        assert!(write("/dev/null", 1, "", None, &[]).unwrap_err().ends_with("it is no regular file"));
+        assert!(write("/dev/null", 1, "", None, &[]).unwrap_err().ends_with("it is not a regular file"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -188,7 +188,9 @@ impl Bound {
 fn bind(spec: &SocketSpec, replace: bool) -> Result<(OwnedFd, Option<OwnFile>), String> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot bind {}: {why}", spec.address);
     let (fd, file) = claim(spec, replace, Owner::OfDirectory).map_err(|obstacle| match obstacle {
-        Obstacle::InUse => cannot(&"somebody serves that path already; replace = True takes it over"),
+        Obstacle::InUse => {
+            cannot(&"another process already listens at that path; set replace = True to take it over")
+        }
         Obstacle::NotASocket | Obstacle::Kernel(_) => cannot(&obstacle),
     })?;
     let fd = socket::move_up(fd, LOWEST_FD).map_err(|error| cannot(&io_words(&error)))?;
@@ -337,7 +339,7 @@ mod tests {
         let error = |change: fn(&mut SocketConfig)| bind_all(&[socket("x", change)]).err().unwrap();
         assert!(error(|c| c.options.port = 70_000).contains("port = 70000"));
         assert!(error(|c| c.options.family = "AF_UNIX".into()).contains("needs a path"));
-        assert!(error(|c| c.options.family = "AF_INET6".into()).contains("no address of family"));
+        assert!(error(|c| c.options.family = "AF_INET6".into()).contains("not an address of family"));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Reconfigure {
             Err(why) => why,
         };
         why.iter().for_each(|line| core.log.error(format_args!("{line}")));
-        let text = "the configuration is not taken, nothing has changed";
+        let text = "the configuration was not applied, nothing has changed";
         core.log.error(format_args!("{text}"));
         let more = why.len().saturating_sub(MOST_LINES);
         let mut lines: Vec<String> = why.into_iter().take(MOST_LINES).collect();
@@ -105,7 +105,7 @@ impl Reconfigure {
         let sections = config.watchers.len() + config.sockets.len() + config.plugins.len();
         if sections == 0 && config.origins.section.is_none() {
             // A file that is just being written, most likely.
-            return Err(vec![format!("{}: there is nothing in it", self.command_line.config)]);
+            return Err(vec![format!("{}: it is empty", self.command_line.config)]);
         }
         let broken = broken_sockets(&config, &loaded.findings);
         if !broken.is_empty() {

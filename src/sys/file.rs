@@ -40,7 +40,7 @@ pub fn is_read_only(path: &Path) -> bool {
 
 /// The error for what is no regular file.
 pub fn not_regular() -> io::Error {
-    io::Error::other("it is no regular file")
+    io::Error::other("it is not a regular file")
 }
 
 #[cfg(test)]

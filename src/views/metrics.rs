@@ -188,7 +188,7 @@ fn processes(all: &[Seen<'_>], now: Time, page: &mut Page) {
 fn sockets(sockets: &[(&Bound, Queue)], page: &mut Page) {
     type Value = fn(&Queue) -> Option<u32>;
     let families: [(&str, &str, &str, Value); 3] = [
-        ("circus_socket_waiting", "gauge", "Connections that nobody has accepted yet.", |q| q.waiting),
+        ("circus_socket_waiting", "gauge", "Connections waiting to be accepted.", |q| q.waiting),
         ("circus_socket_backlog", "gauge", "How many of them may wait.", |q| q.limit),
         ("circus_socket_drops", "counter", "Connections or datagrams that the kernel has dropped.", |q| {
             q.drops

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_310),
-    ("cli", 3_230),
-    ("config", 5_280),
-    ("control", 2_700),
+    ("arbiter", 5_420),
+    ("cli", 3_540),
+    ("config", 5_315),
+    ("control", 2_790),
     ("host", 4_150),
     ("parts", 8_100),
     ("reactor", 1_340),

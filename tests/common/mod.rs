@@ -183,7 +183,7 @@ pub fn run(command: &mut Command) -> Ended {
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
-    let code = code.unwrap_or_else(|| panic!("{command:?} was ended by a signal: {}", err.text()));
+    let code = code.unwrap_or_else(|| panic!("{command:?} was killed by a signal: {}", err.text()));
     Ended { code, out: out.whole(), err: err.whole() }
 }
 
@@ -321,7 +321,7 @@ impl Circus {
     /// Waits for circus to end and gives its exit code.
     pub fn wait(&mut self) -> i32 {
         let status = until("circus has ended", || self.child.try_wait().expect("a child"));
-        status.code().unwrap_or_else(|| panic!("circus was ended by a signal: {status}"))
+        status.code().unwrap_or_else(|| panic!("circus was killed by a signal: {status}"))
     }
 
     /// Asks circus to end until it takes that for a hurry: what comes within a second of the first is one request.

@@ -95,7 +95,6 @@ pub fn word(command: &Command, place: usize) -> Option<Word> {
         "KEY" => Some(Word::Key),
         "VALUE" => Some(Word::Value),
         "SIGNAL" => Some(Word::Signal),
-        "PID" if command.usage().ends_with("SIGNAL") => Some(Word::Signal),
         _ => None,
     }
 }

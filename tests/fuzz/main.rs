@@ -35,7 +35,7 @@ use seeds::Examples;
 use std::env::{var, var_os};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use targets::Target;
 
 /// How many inputs `cargo test` plays, slow as its builds are.
@@ -100,21 +100,23 @@ impl Inputs for Guided<'_> {
 
 /// Plays inputs of one target until one of them does harm.
 fn play(target: &Target, examples: &Examples, inputs: u64, seed: u64) -> Option<Fault> {
-    let begun = Instant::now();
+    let begun = processor_time();
     let mut first = corpus::kept(target.name);
     first.extend(target.examples(examples));
     let mut guided = Guided::new(first, &examples.words, seed);
     let mut guard = Guard::new(target.run, target.memory, guard::SLOW);
     let fault = guard.play(inputs, &mut guided);
-    let rate = inputs as f64 / begun.elapsed().as_secs_f64();
+    // Other programs may have the machine too.
+    let taken = (processor_time() - begun).as_secs_f64();
     let slowest = guard.slowest.as_secs_f64() * 1e3;
     let reached = match guided.coverage.extent() {
         (0, _) => "made blindly".to_string(),
         (all, reached) => format!("{reached} of {all} places reached by {} of them", guided.found.len()),
     };
     println!(
-        "{:10} {inputs} inputs, {rate:.0} a second, the slowest {slowest:.1} ms; {reached}",
-        target.name
+        "{:10} {inputs} inputs in {taken:.1} s, {:.0} a second, the slowest {slowest:.1} ms; {reached}",
+        target.name,
+        inputs as f64 / taken
     );
     if fault.is_none() && var_os("FUZZ_KEEP").is_some() {
         corpus::keep(target.name, target.run, &target.examples(examples), guided.found);

@@ -67,6 +67,12 @@ impl Random {
         &items[self.below(items.len())]
     }
 
+    /// The shorter one of two: it takes less time, and what it does is not hidden by other things.
+    fn shorter<'a>(&mut self, items: &'a [Vec<u8>]) -> &'a Vec<u8> {
+        let two = [self.pick(items), self.pick(items)];
+        if two[0].len() <= two[1].len() { two[0] } else { two[1] }
+    }
+
     /// A part of something: where it begins and ends.
     fn part(&mut self, length: usize) -> std::ops::Range<usize> {
         let start = self.below(length + 1);
@@ -103,10 +109,13 @@ impl Mutator<'_> {
         let mut input = match random.below(8) {
             0 => Vec::new(),
             1 => (0..random.below(12)).flat_map(|_| random.pick(self.words).bytes()).collect(),
-            2..=4 => random.pick(self.newest()).clone(),
-            _ => random.pick(&self.examples).clone(),
+            2..=4 => random.shorter(self.newest()).clone(),
+            _ => random.shorter(&self.examples).clone(),
         };
-        let longest = if random.below(SELDOM) == 0 { LONGEST_OF_ALL } else { LONGEST };
+        let longest = match random.below(SELDOM) {
+            0 => LONGEST_OF_ALL,
+            _ => LONGEST.min(input.len() + (LONGEST >> random.below(8))),
+        };
         // One step at a time leads further than many at once, which undo each other.
         let mut changes = if random.below(2) == 0 { 1 } else { 1 + random.below(6) };
         if random.below(8) == 0 {

@@ -46,7 +46,7 @@ class Daemon(Process):
         def said():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
-            return "asked to end again" in self.read()
+            return "second request to stop" in self.read()
         until(said, "circus to hurry")
         return self.end()
 

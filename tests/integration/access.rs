@@ -289,7 +289,7 @@ fn rights_that_are_not_understood_keep_circus_from_starting() {
         |_| {},
     );
     let line = circus.log.line("operate");
-    assert!(line.contains("user:NAME or group:NAME has to stand before it"), "{line}");
+    assert!(line.contains("begin with user:NAME or group:NAME"), "{line}");
     assert_eq!(circus.wait(), 100);
 }
 

@@ -19,8 +19,8 @@ fn what_beginners_write_is_told_with_its_line() {
     let here = dir.name("");
     let lines = [
         ("cmd = sleep 1 | cat", "`|` is an argument of the program"),
-        ("cmd = cd /tmp && sleep 1", "`cd` is no program"),
-        ("cmd = A=1 sleep 1", "`A=1` is no variable but the program"),
+        ("cmd = cd /tmp && sleep 1", "`cd` is not a program"),
+        ("cmd = A=1 sleep 1", "`A=1` is the program and not a variable"),
         ("cmd = sleep $HOME", "write `$(circus.env.HOME)` for the variable HOME"),
         ("cmd = sleep 1 ; sleep 2", "`; sleep 2` is cut off"),
         ("cmd = {dir}/plain", "/plain` is not executable"),
@@ -76,7 +76,7 @@ fn a_reload_of_a_program_that_binds_its_own_port_is_told_of() {
     until("the first process has its port", || circus.dir.path("port").exists().then_some(()));
     let reply = circus.call("reload", serde_json::json!({"name": "w"}));
     assert_eq!(reply["status"], "ok");
-    circus.log.line("w: a new process ended at once while an old one was running");
+    circus.log.line("w: a new process exited at once while an old one was running");
     let why = circus.ctl(&["why", "w"]);
     assert!(
         why.out.contains("reload with `--sequential`, let circus bind it by a [socket:NAME]"),

@@ -217,8 +217,8 @@ fn a_process_that_eats_memory_is_replaced_alone() {
     assert_eq!(killed, pid_of("1"));
     assert_ne!(events.pid("watcher.eater.spawn"), killed);
     assert!(circus.pids("eater").contains(&pid_of("2")), "the other one goes on");
-    let line = circus.log.line("is ended");
-    assert!(line.ends_with(&format!("eater: process {killed} is ended: over_memory")), "{line}");
+    let line = circus.log.line("is stopped: ");
+    assert!(line.ends_with(&format!("eater: process {killed} is stopped: over_memory")), "{line}");
     let prefix = "circus.app.watcher._resource_watcher.eater.";
     assert_eq!(statsd.next(), format!("{prefix}over_memory:1|c"));
     statsd.wait(&format!("{prefix}restarting:1|c"));
@@ -244,7 +244,7 @@ fn a_child_that_eats_memory_gets_its_signal() {
     });
     assert_eq!(told, circus.dir.read("child-pid"));
     assert_eq!(circus.pids("parent").len(), 1);
-    assert_eq!(circus.log.count("is ended"), 0);
+    assert_eq!(circus.log.count("is stopped: "), 0);
 }
 
 #[test]

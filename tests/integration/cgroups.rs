@@ -176,6 +176,10 @@ fn circus_makes_way_for_controllers() {
         };
         let home = circus.of(circus.pid()).expect("a cgroup");
         let [first, tree, deep] = ["first", "tree", "deep"].map(|name| circus.up(name)[0]);
+        // A process goes into its cgroup right before it becomes its program.
+        for pid in [tree, deep] {
+            until("it is its program", || (proc::argv(pid) == ["sleep", "1000"]).then_some(()));
+        }
         let theirs = [circus.of(tree), circus.of(deep)];
         assert_eq!(circus.of(first).as_ref(), Some(&home));
         let w = circus.of(circus.up("w")[0]).expect("a cgroup");

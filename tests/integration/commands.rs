@@ -401,6 +401,20 @@ fn several_names_and_patterns_are_a_request_each() {
     assert_eq!(run(&["status", "*"]), fine("late: active\nother: active\nweb1: stopped\nweb2: stopped\n"));
     let near = "error: program othr not found; did you mean other?\n".to_string();
     assert_eq!(run(&["status", "othr"]), (3, String::new(), near));
+    for (args, hint) in [
+        (&["stop", "all"][..], "program all not found; without a NAME it is all of them"),
+        (&["kill", "all"], "program all not found; '*' stands for all"),
+        (&["stop", "web1,web2"], "program web1,web2 not found; names are separated by blanks"),
+        (&["tail", "other", "stderr"], "program stderr not found; did you mean --stderr?"),
+        (
+            &["logs", "other"],
+            "'other' is not an action; use rotate or reopen; to see the output, use tail other",
+        ),
+        (&["set", "other", "numprocs", "2"], "unknown key 'numprocs'; did you mean numprocesses?"),
+    ] {
+        let (code, _, err) = run(args);
+        assert!(code != 0 && err.trim_end().ends_with(hint), "{args:?}: {err}");
+    }
     let near = "error: 'numprocess' option not found; did you mean numprocesses?\n".to_string();
     assert_eq!(run(&["get", "other", "numprocess"]), (3, String::new(), near));
     let near = "respawn = Tru is neither true (yes, true, on, 1) nor false (no, false, off, 0), nor on-failure; did you mean True?\n";
@@ -420,6 +434,38 @@ fn several_names_and_patterns_are_a_request_each() {
     let ids: Vec<_> =
         out.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON")["id"].clone()).collect();
     assert_eq!(ids, ["web1", "other"]);
+    assert_eq!(run(&["start", "web*", "--waiting"]), fine("ok\n"));
+    assert_eq!(run(&["incr", "web1", "web2", "2", "--waiting"]), fine("web1: 3\nweb2: 3\n"));
+    assert_eq!(run(&["decr", "web?", "--waiting"]), fine("web1: 2\nweb2: 2\n"));
+    let pids = |name: &str| circus.ask("list", json!({"name": name}))["pids"].clone();
+    let before = [pids("web1"), pids("web2")];
+    assert_eq!(run(&["kill", "web1", "web2", "--waiting"]), fine("web1: ok\nweb2: ok\n"));
+    crate::common::until("others", || {
+        let now = [pids("web1"), pids("web2")];
+        let news = |name: usize| {
+            let (now, before) = (now[name].as_array()?, before[name].as_array()?);
+            (now.len() == 2 && !now.iter().any(|pid| before.contains(pid))).then_some(())
+        };
+        news(0).and(news(1))
+    });
+    assert_eq!(run(&["signal", "web*", "other", "CONT"]), fine("web1: ok\nweb2: ok\nother: ok\n"));
+    assert_eq!(run(&["get", "web*", "numprocesses"]), fine("web1: numprocesses: 2\nweb2: numprocesses: 2\n"));
+    assert_eq!(run(&["set", "web*", "max_age", "0"]), fine("web1: ok\nweb2: ok\n"));
+    let missing = "error: none: program none not found\n".to_string();
+    assert_eq!(run(&["kill", "none", "web1"]), (3, "web1: ok\n".into(), missing.clone()));
+    assert_eq!(run(&["signal", "none", "web1", "CONT"]), (3, "web1: ok\n".into(), missing));
+    let near = "error: othr: program othr not found; did you mean other?\n".to_string();
+    assert_eq!(run(&["logs", "reopen", "othr", "other"]), (3, "other: no files\n".into(), near));
+    let (code, out, _) = run(&["stats", "web*"]);
+    let heads: Vec<&str> = out.lines().filter(|line| line.ends_with(':')).collect();
+    assert_eq!((code, heads), (0, vec!["web1:", "web2:"]), "{out}");
+    for args in
+        [&["kill", "web1", "web2", "12"][..], &["signal", "web*", "12", "HUP"], &["stats", "a", "b", "1"]]
+    {
+        let (code, out, err) = run(args);
+        assert_eq!((code, out.as_str()), (1, ""), "{args:?}");
+        assert!(err.starts_with("a PID is that of one watcher: name it alone"), "{err}");
+    }
     assert_eq!(run(&["rm", "web1", "web2", "late"]), fine("web1: ok\nweb2: ok\nlate: ok\n"));
     assert_eq!(run(&["list"]), fine("other\n"));
 }

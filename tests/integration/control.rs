@@ -85,7 +85,7 @@ fn what_is_no_request_has_its_error() {
         assert_eq!(refused(line), (1, "json invalid".into()), "{line}");
     }
     for line in ["[]", "1", "null", "\"list\"", "[{\"command\": \"list\"}]"] {
-        assert_eq!(refused(line), (1, "json invalid: it is no object".into()), "{line}");
+        assert_eq!(refused(line), (1, "json invalid: it is not an object".into()), "{line}");
     }
     let missing = (3, "message invalid 'command' is missing".to_string());
     for line in ["{}", "{\"command\": null}", "{\"cmd\": \"list\"}"] {

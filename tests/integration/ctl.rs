@@ -104,7 +104,7 @@ fn a_daemon_that_hangs_up_or_talks_nonsense_is_code_1() {
     let said = "circus closed the connection without an answer\n";
     assert_eq!(texts(&output), (1, String::new(), said.into()));
     let (_, output) = exchange("nonsense", &["list"], "HTTP/1.1 400 Bad Request\r\n");
-    let said = "what answers at this endpoint is no circus: the answer is no JSON object\n";
+    let said = "what answers at this endpoint is not circus: the answer is not a JSON object\n";
     assert_eq!(texts(&output), (1, String::new(), said.into()));
 }
 
@@ -171,14 +171,24 @@ fn wrong_command_lines_never_reach_a_daemon() {
     assert_eq!(stderr, "Invalid number of arguments\nusage: circusctl rm [--nostop] [--waiting] NAME...\n");
     assert_eq!(run(&["set", "web", "zz", "1"]), (1, String::new(), "unknown key 'zz'\n".into()));
     for (args, what) in [
-        (&["incr", "web", "x"][..], "NB: 'x'"),
+        (&["incr", "web", "2x"][..], "NB: '2x'"),
         (&["kill", "web", "1.5"], "PID: '1.5'"),
-        (&["signal", "web", "x", "HUP"], "PID: 'x'"),
-        (&["stats", "web", "x"], "PID: 'x'"),
+        (&["signal", "web", "1x", "HUP"], "PID: '1x'"),
+        (&["incr", "web", "api", "2x"], "NB: '2x'"),
+        (&["stats", "web", "1x"], "PID: '1x'"),
     ] {
         assert_eq!(run(args), (1, String::new(), format!("{what} is not a whole number\n")));
     }
-    assert!(run(&["--endpoint", "none", "signal", "web", "HUP"]).2.contains("no place to connect to"));
+    for (args, what) in [
+        (&["kill", "-9", "web"][..], "-9 is not a watcher; a signal is given as --signum 9"),
+        (&["kill", "web", "TERM"], "TERM is not a watcher; a signal is given as --signum TERM"),
+        (&["signal", "HUP", "web"], "the signal comes last: signal NAME HUP"),
+        (&["signal", "-9", "web"], "the signal comes last: signal NAME 9"),
+    ] {
+        let (code, out, err) = run(args);
+        assert!(code == 1 && out.is_empty() && err.starts_with(what), "{args:?}: {err}");
+    }
+    assert!(run(&["--endpoint", "none", "signal", "web", "HUP"]).2.contains("nothing to connect to"));
     assert_eq!(run(&["--endpoint", "udp://x", "list"]).0, 1);
     assert_eq!(run(&["--endpoint", "none", "list"]).0, 1);
     let (code, stdout, _) = run(&["--version"]);

@@ -1,8 +1,9 @@
 //! Other options have to show that they work before what works is given up.
 
-use crate::common::{Circus, SIGKILL, proc, until};
+use crate::common::{Circus, SIGKILL, proc, until, worker};
 use circus::sys::signal::kill;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 fn file(cmd: &str) -> String {
     format!("[watcher:web]\ncmd = {cmd}\nnumprocesses = 3\n")
@@ -54,12 +55,12 @@ fn a_command_that_ends_at_once_is_not_taken() {
 fn a_deployment_that_fails_is_as_if_it_had_never_been() {
     let circus = Circus::start(&(file("sleep 1000") + "[watcher:other]\ncmd = sleep 1000"));
     let (before, other) = (circus.up("web"), circus.up("other"));
-    circus
-        .dir
-        .config("circus.ini", "[watcher:web]\ncmd = /bin/sh -c 'echo no port; exit 9'\nnumprocesses = 3");
+    let bad = "stdout_stream.class = QueueStream\ncmd = /bin/sh -c 'echo no port; exit 9'\nnumprocesses = 3";
+    circus.dir.config("circus.ini", &format!("[watcher:web]\n{bad}"));
     let ended = circus.ctl(&["deploy", "web"]);
     assert_eq!(ended.code, 3, "{}", ended.err);
     assert!(ended.err.contains("'web' was not deployed: a new process exited with code 9"), "{}", ended.err);
+    assert!(ended.err.ends_with("\n    no port\n"), "{}", ended.err);
     stays(&circus, &before);
     assert_eq!(circus.pids("other"), other, "for `web` alone");
     assert_eq!(circus.ctl_ok(&["get", "web", "cmd"]), "cmd: sleep 1000");
@@ -114,4 +115,41 @@ fn what_would_change_is_told_and_not_done() {
     circus.dir.config("circus.ini", "[watcher:web]\nnumprocesses = x");
     let refused = circus.ctl_refused(&["reloadconfig", "--dry-run"]);
     assert!(refused.contains("numprocesses"), "{refused}");
+}
+
+/// Workers on a socket; `more` is in the section of the watcher.
+fn workers(command: &str, more: &str) -> String {
+    format!(
+        "[socket:web]\nhost = 127.0.0.1\nport = 0\n[watcher:web]\ncmd = {command}\nstdin_socket = web\n\
+         numprocesses = 2\n{more}\n[env:web]\nROLE = tcp\n"
+    )
+}
+
+#[test]
+fn no_request_is_lost_by_a_good_version_nor_by_a_bad_one_nor_on_the_way_back() {
+    let good = worker::command();
+    let circus = Circus::start(&workers(&good, ""));
+    let (old, port) = (circus.up("web"), worker::port(&circus, "web"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let client = || {
+            let mut answered = 0;
+            while !stop.load(Relaxed) || answered < 5000 {
+                let pid = worker::ask_tcp(("127.0.0.1", port)).expect("an answer");
+                answered += usize::from(pid > 0);
+            }
+            answered
+        };
+        let clients = [scope.spawn(client), scope.spawn(client)];
+        circus.dir.config("circus.ini", &workers("/bin/sh -c 'exit 9'", ""));
+        assert!(circus.ctl_refused(&["deploy", "web"]).contains("exited with code 9"));
+        stays(&circus, &old);
+        circus.dir.config("circus.ini", &workers(&good, "respawn_delay = 2"));
+        circus.ctl_ok(&["deploy", "web", "--surge", "1"]);
+        assert!(circus.pids("web").iter().all(|pid| !old.contains(pid)));
+        circus.ctl_ok(&["rollback", "web"]);
+        stop.store(true, Relaxed);
+        let answered: usize = clients.into_iter().map(|client| client.join().expect("no failure")).sum();
+        assert!(answered >= 10_000, "{answered}");
+    });
 }

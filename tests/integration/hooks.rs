@@ -101,7 +101,7 @@ fn a_hook_of_the_start_that_does_not_agree_leaves_the_watcher_stopped() {
         ("before_start", "false", "its hook before_start failed: exited with code 1"),
         ("after_start", "false", "its hook after_start failed: exited with code 1"),
         ("before_spawn", "sh -c 'exit 99'", "its hook before_spawn said no"),
-        ("after_spawn", "sh -c 'kill -SEGV $$'", "its hook after_spawn failed: was ended by SIGSEGV"),
+        ("after_spawn", "sh -c 'kill -SEGV $$'", "its hook after_spawn failed: was killed by SIGSEGV"),
         (
             "before_start",
             "./nothing x",
@@ -162,7 +162,7 @@ fn a_stop_overtakes_the_hooks_of_a_start() {
         assert_eq!(circus.status("w"), "starting");
         stop(&circus);
         until("the hook is gone", || (!proc::exists(pid)).then_some(()));
-        circus.log.line(&format!("w: the hook {hook} is not needed any more"));
+        circus.log.line(&format!("w: the hook {hook} is no longer needed"));
     }
 }
 
@@ -238,7 +238,7 @@ fn output_without_end_does_not_fill_the_log_and_stops_nobody() {
     let script = "head -c 1000000 /dev/zero | tr \"\\\\0\" x | fold -w 99; echo; echo last >&2";
     let circus = with(&format!("hooks.before_start = sh -c '{script}'"));
     assert_eq!(start(&circus).map(|pids| pids.len()), Ok(1));
-    circus.log.line("w: hook before_start: it writes too much: the rest is left out");
+    circus.log.line("w: hook before_start: it writes too much: the rest is dropped");
     let text = circus.log.text();
     assert!(text.len() < 200_000, "{} bytes", text.len());
     assert!(!text.contains("last") && text.contains(&"x".repeat(99)));

@@ -19,7 +19,7 @@ fn a_process_that_is_killed_is_replaced() {
     let new = events.pid("watcher.w.spawn");
     assert_eq!(circus.pids("w"), [new, before[1]]);
     assert_eq!(circus.status("w"), "active");
-    circus.log.line(&format!("W: process {} (wid 1) was ended by SIGKILL", before[0]));
+    circus.log.line(&format!("W: process {} (wid 1) was killed by SIGKILL", before[0]));
 }
 
 #[test]

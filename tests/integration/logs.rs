@@ -107,7 +107,7 @@ fn what_cannot_be_rotated_or_reopened_is_told() {
     told.write("one\n");
     let path = told.0.dir.name("log");
     let reply = told.0.call("logs", json!({"action": "rotate", "name": "w"}));
-    let reason = format!("cannot rotate {path}: backup_count is 0, so that there is nothing to rotate to");
+    let reason = format!("cannot rotate {path}: backup_count is 0, so there is nothing to rotate to");
     assert_eq!((&reply["errno"], &reply["reason"]), (&json!(4), &json!(reason)));
     assert_eq!(told.0.ctl_ok(&["logs", "rotate"]), "no files", "who asks for all means those that can be");
     told.rename("log", "elsewhere");
@@ -117,7 +117,7 @@ fn what_cannot_be_rotated_or_reopened_is_told() {
     );
     told.0.log.line("cannot reopen");
     assert_eq!(told.0.ctl_refused(&["logs", "reopen", "x"]), "program x not found");
-    assert_eq!(told.0.ctl_refused(&["logs", "remove"]), "'remove' is no action: there are rotate and reopen");
+    assert_eq!(told.0.ctl_refused(&["logs", "remove"]), "'remove' is not an action; use rotate or reopen");
 }
 
 #[test]

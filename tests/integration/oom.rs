@@ -53,7 +53,7 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
     let mut events = circus.listen(&["watcher.eater.reap", "watcher.other.reap"]);
     circus.ask("start", json!({"name": "eater"}));
     for _ in 0..2 {
-        circus.log.line("was ended by SIGKILL after ");
+        circus.log.line("was killed by SIGKILL after ");
     }
     for _ in 0..2 {
         let data = events.wait("watcher.eater.reap");
@@ -70,7 +70,7 @@ fn a_process_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_someb
     let told = "was killed by SIGKILL after ";
     let why = circus.ctl_ok(&["why", "eater"]);
     assert!(why.contains(told) && why.contains("memory ran out"), "{why}");
-    assert!(circus.log.text().contains("probably because the memory was used up"));
+    assert!(circus.log.text().contains("probably because memory ran out"));
 
     // A shell ends as the program that it ran, in its way.
     circus.ask("start", json!({"name": "wrapped"}));

@@ -264,9 +264,9 @@ fn a_file_that_cannot_be_believed_is_named_and_the_mark_finds_them() {
     let mut circus = one();
     type Make = fn(State) -> Vec<u8>;
     let hostile: [(&str, Make); 7] = [
-        ("it is no state file of circus", |_| b"\x7fELF\n".to_vec()),
-        ("it is no text", |_| b"\xff\xfe".to_vec()),
-        ("it is no state file of circus", |_| Vec::new()),
+        ("it is not a state file of circus", |_| b"\x7fELF\n".to_vec()),
+        ("it is not text", |_| b"\xff\xfe".to_vec()),
+        ("it is not a state file of circus", |_| Vec::new()),
         ("it has more than 16777216 bytes", |_| vec![b' '; 17 << 20]),
         ("it is of version 2, and this circus knows version 1", |_| b"circus-state 2\nx\n".to_vec()),
         ("it is not whole", |state| {

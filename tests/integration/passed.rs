@@ -80,7 +80,7 @@ fn a_wrong_number_of_passed_sockets_loses_none_of_them() {
         let variables = format!("LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES=web");
         passing(command.arg(config), listener, &variables);
         let ended = run(&mut command);
-        assert!(ended.code == 111 && ended.err.contains("has passed nothing"), "{count}: {}", ended.err);
+        assert!(ended.code == 111 && ended.err.contains("was passed nothing"), "{count}: {}", ended.err);
     }
 }
 
@@ -148,13 +148,13 @@ fn without_a_socket_that_is_passed_circus_binds_one_or_does_not_start() {
     assert_eq!(ask_tcp(("127.0.0.1", worker::port(&circus, "web"))).expect("an answer"), pid);
     let listener = || TcpListener::bind("127.0.0.1:0").expect("bound");
     for (variables, options, why) in [
-        ("", "", "has passed nothing (LISTEN_FDS, LISTEN_PID)"),
-        ("LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web", "", "has passed nothing"),
-        ("LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=net", "", "has passed 3 net;"),
+        ("", "", "was passed nothing (LISTEN_FDS, LISTEN_PID)"),
+        ("LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web", "", "was passed nothing"),
+        ("LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=net", "", "was passed 3 net;"),
         (
             "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=x:web",
             "",
-            "descriptor 4, passed to circus, is no socket",
+            "descriptor 4, passed to circus, is not a socket",
         ),
         (OURS, "type = SOCK_DGRAM", "descriptor 3, passed to circus, is no SOCK_DGRAM"),
         (OURS, "family = AF_INET6", "is of the family AF_INET, not AF_INET6"),

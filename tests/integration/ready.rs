@@ -265,7 +265,7 @@ fn circus_asks_until_there_is_an_answer() {
     for name in ["unix", "exec"] {
         circus.until_status(name, "active");
     }
-    circus.log.line("was not ready within 0.2 s: Connection refused; it is ended");
+    circus.log.line("was not ready within 0.2 s: Connection refused; it is stopped");
     circus
         .log
         .line("never: given up after 2 failed starts: a process was not ready in time: Connection refused");
@@ -373,7 +373,7 @@ fn a_process_that_is_silent_is_ended() {
     let data = events.wait("watcher.w.unhealthy");
     assert_eq!(
         (&data["process_pid"], &data["reason"]),
-        (&json!(pid), &json!("has not said WATCHDOG=1 for 0.3 s"))
+        (&json!(pid), &json!("has not sent WATCHDOG=1 for 0.3 s"))
     );
     assert_eq!(events.wait("watcher.w.reap")["exit_code"], -6);
     assert_ne!(events.pid("watcher.w.spawn"), pid);

@@ -85,7 +85,7 @@ fn a_reload_that_cannot_be_done_leaves_everything_as_it_was() {
     let reason = reply["reason"].as_str().expect("a reason");
     assert!(reply["errno"] == 6 && reason.contains("program: No such file or directory"), "{reply}");
     assert_eq!((circus.pids("w"), circus.status("w").as_str()), (before, "active"));
-    circus.log.line("the reload was given up, the old processes stay");
+    circus.log.line("reload abandoned, the old processes stay");
 }
 
 #[test]

@@ -242,7 +242,7 @@ fn a_bad_file_changes_nothing_and_the_client_is_told_why() {
         (base("[watcher:c]\ncmd = sleep 1\nhalf a li"), vec![format!("{file}:10: ")]),
         (base("[socket:s]\nhost = example.invalid"), vec!["[socket:s]: host = example.invalid: ".into()]),
         (base("[circus]\nlogoutput = {dir}/no/log"), vec!["log output: ".into()]),
-        ("# endpoint = x\n".into(), vec![format!("{file}: there is nothing in it")]),
+        ("# endpoint = x\n".into(), vec![format!("{file}: it is empty")]),
     ];
     for (ini, wanted) in cases {
         write(&circus, &ini);
@@ -250,7 +250,10 @@ fn a_bad_file_changes_nothing_and_the_client_is_told_why() {
             [&["reloadconfig"][..], &["reloadconfig", "--waiting"], &["restart"], &["restart", "--waiting"]]
         {
             let reason = circus.ctl_refused(args);
-            assert!(reason.starts_with("the configuration is not taken, nothing has changed:\n"), "{reason}");
+            assert!(
+                reason.starts_with("the configuration was not applied, nothing has changed:\n"),
+                "{reason}"
+            );
             assert!(wanted.iter().all(|part| reason.contains(part)), "{wanted:?} in {reason}");
         }
         assert_eq!(state(&circus), before);
@@ -268,10 +271,10 @@ fn a_file_that_is_gone_or_no_file_changes_nothing() {
     std::fs::remove_file(&path).expect("it was there");
     assert!(circus.ctl_refused(&["reloadconfig"]).contains("No such file or directory"));
     crate::common::run(std::process::Command::new("mkfifo").arg(&path));
-    assert!(circus.ctl_refused(&["restart"]).contains("it is no regular file"));
+    assert!(circus.ctl_refused(&["restart"]).contains("it is not a regular file"));
     std::fs::remove_file(&path).expect("it was there");
     std::fs::create_dir(&path).expect("a directory");
-    assert!(circus.ctl_refused(&["reloadconfig", "--waiting"]).contains("it is no regular file"));
+    assert!(circus.ctl_refused(&["reloadconfig", "--waiting"]).contains("it is not a regular file"));
     assert_eq!([circus.pids("a"), circus.pids("b")], before);
 }
 

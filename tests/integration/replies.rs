@@ -190,7 +190,7 @@ fn errors_have_circus_numbers_and_reasons() {
             "incr",
             json!({"name": "web", "nb": 1_000_000}),
             3,
-            "1000002 processes are too many; the most is 100000",
+            "1000002 processes are too many; the limit is 100000",
         ),
         ("decr", json!({"name": "none"}), 3, none),
         ("start", json!({"name": "none"}), 3, none),

@@ -158,13 +158,11 @@ fn a_hook_that_cannot_be_run_for_want_of_a_descriptor_waits_and_stops_nobody() {
         client.send_request(
             &json!({"id": 1, "command": "start", "properties": {"name": "w", "waiting": true}}),
         );
-        circus.log.line(
-            "hooks, commands and probes have to wait, since circus is short of something: pipe: Too many",
-        );
+        circus.log.line("hooks, commands and probes have to wait for lack of a resource: pipe: Too many");
         assert_eq!(client.call("status", json!({"name": "w"}))["status"], "starting", "{hook}");
         limit(&circus, PLENTY);
         assert_eq!(client.reply()["status"], "ok", "{hook}");
-        circus.log.line("hooks, commands and probes go on");
+        circus.log.line("hooks, commands and probes continue");
         assert!(!circus.log.text().contains("took longer"), "{}", circus.log.text());
     }
 }
@@ -179,10 +177,10 @@ fn a_probe_that_cannot_be_asked_is_no_failure_of_the_process() {
         let circus = Circus::start(&format!("[watcher:w]\ncmd = sleep 1000\n{options}\nhealth = {probe}"));
         let pids = circus.up("w");
         limit(&circus, 3);
-        circus.log.line("hooks, commands and probes have to wait, since circus is short of something");
+        circus.log.line("hooks, commands and probes have to wait for lack of a resource");
         limit(&circus, PLENTY);
         if !probe.starts_with("http") {
-            circus.log.line("hooks, commands and probes go on");
+            circus.log.line("hooks, commands and probes continue");
         }
         assert_eq!(circus.pids("w"), pids, "{probe}");
         assert!(!circus.log.text().contains("has failed"), "{}", circus.log.text());
@@ -227,7 +225,7 @@ fn an_observer_that_cannot_ask_restarts_nobody() {
     limit(&circus, 3);
     // The question under way is answered; the next one cannot be asked.
     std::io::Write::write_all(&mut first, b"HTTP/1.0 200 OK\r\n\r\n").expect("it reads");
-    circus.log.line("have to wait, since circus is short of something");
+    circus.log.line("have to wait for lack of a resource");
     limit(&circus, PLENTY);
     // Held: a connection that is closed without an answer would be the server's failure.
     let _second = listener.accept().expect("it asks again");

@@ -36,8 +36,8 @@ fn wrong_arguments_are_the_fault_of_the_user() {
 fn a_configuration_that_cannot_be_read_is_the_fault_of_the_user() {
     let dir = Dir::new();
     fails(&[&dir.name("none.ini")], 100, &["none.ini", "No such file or directory"]);
-    fails(&[&dir.name("")], 100, &["it is no regular file"]);
-    fails(&["/proc/kmsg"], 100, &["/proc/kmsg", "it is no regular file"]);
+    fails(&[&dir.name("")], 100, &["it is not a regular file"]);
+    fails(&["/proc/kmsg"], 100, &["/proc/kmsg", "it is not a regular file"]);
     fails(&[&dir.write("stray.ini", "stray\n")], 100, &["stray.ini:1: error: ", "stray"]);
     let wrong = dir.config("wrong.ini", "[watcher:w]\ncmd = sleep 1\nnumprocesses = many");
     fails(&[&wrong], 100, &["wrong.ini:5: error: ", "numprocesses = many"]);
@@ -169,6 +169,13 @@ fn a_configuration_may_be_in_many_files() {
 }
 
 #[test]
+fn a_command_where_a_configuration_stands_is_answered_with_the_likely_one() {
+    fails(&["chek", "web.ini"], 100, &["there is no file chek; did you mean circus check?"]);
+    fails(&["start", "web"], 100, &["there is no file start; did you mean circus ctl start?"]);
+    fails(&["a.ini", "b.ini"], 100, &["there is more than one configuration file"]);
+}
+
+#[test]
 fn what_the_system_refuses_has_its_own_code() {
     let dir = Dir::new();
     let config = dir.config("c.ini", SLEEPER);
@@ -179,7 +186,7 @@ fn what_the_system_refuses_has_its_own_code() {
     fails(&[&bad], 111, &["control socket", &none, "No such file or directory"]);
     dir.write("file", "precious");
     let file = dir.config("file.ini", "[circus]\nendpoint = {dir}/file");
-    fails(&[&file], 111, &["control socket", "no socket"]);
+    fails(&[&file], 111, &["control socket", "not a socket"]);
     assert_eq!(dir.read("file"), "precious");
 }
 
@@ -415,11 +422,11 @@ fn a_fifo_is_no_configuration_and_no_pid_file() {
     let dir = Dir::new();
     let fifo = dir.name("fifo");
     run(Command::new("mkfifo").arg(&fifo));
-    fails(&[&fifo], 100, &["fifo", "it is no regular file"]);
+    fails(&[&fifo], 100, &["fifo", "it is not a regular file"]);
     let ended = circus(&["check", &fifo]);
     assert_eq!(ended.code, 1);
     assert!(
-        ended.out.contains("fifo: error: ") && ended.out.contains("it is no regular file"),
+        ended.out.contains("fifo: error: ") && ended.out.contains("it is not a regular file"),
         "{}",
         ended.out
     );
@@ -427,11 +434,15 @@ fn a_fifo_is_no_configuration_and_no_pid_file() {
     let ended = circus(&["check", &ini]);
     assert_eq!(ended.code, 0);
     assert!(
-        ended.out.contains("circus.ini:4: warning: ") && ended.out.contains("it is no regular file"),
+        ended.out.contains("circus.ini:4: warning: ") && ended.out.contains("it is not a regular file"),
         "{}",
         ended.out
     );
-    fails(&["--pidfile", &fifo, &dir.config("w.ini", SLEEPER)], 111, &["pidfile", "it is no regular file"]);
+    fails(
+        &["--pidfile", &fifo, &dir.config("w.ini", SLEEPER)],
+        111,
+        &["pidfile", "it is not a regular file"],
+    );
 }
 
 #[test]

@@ -293,8 +293,9 @@ fn what_is_waited_for_is_told() {
     );
     let (pid, child) = (circus.pids("w")[0], written(&circus, "child"));
     kill(pid, SIGKILL).expect("it runs");
-    let fault =
-        format!("active: 0 of 1 processes running; what process {pid} has left in its group is ended first");
+    let fault = format!(
+        "active: 0 of 1 processes running; what process {pid} has left in its group is stopped first"
+    );
     until("why says so", || {
         (circus.ask("why", json!({"name": "w"}))["fault"] == fault.as_str()).then_some(())
     });

@@ -273,7 +273,7 @@ fn an_output_that_nobody_reads_stalls_nothing() {
         cmd = sleep 1000
         ";
     let mut circus = Circus::wrapped(wrapper, ini);
-    until("all is written, though nobody reads it", || exists(&circus.dir.path("done")).then_some(()));
+    until("all is written, though it has no reader", || exists(&circus.dir.path("done")).then_some(()));
     circus.up("quiet");
     circus.end();
 }

@@ -205,7 +205,7 @@ fn the_table_says_what_set_does() {
         ("health", _) => json!("exec:true"),
         ("after" | "requires", _) => json!("w"),
         ("ready_timeout" | "health_interval" | "health_timeout" | "watchdog", _) => json!(1000.5),
-        ("nice" | "oom_score_adj" | "health_retries", _) => json!(7),
+        ("nice" | "oom_score_adj" | "health_retries" | "reload_surge", _) => json!(7),
         ("ionice", _) => json!("idle"),
         ("capabilities", _) => json!("none"),
         ("clear_groups", _) => json!(true),
@@ -342,7 +342,7 @@ fn several_options_are_set_together_or_not_at_all() {
         (json!({"virtualenv": "/x"}), "virtualenv needs `copy_env = True`"),
         (
             json!({"prereload_fn": "x"}),
-            "'prereload_fn' can't be set while circus runs; it stands in the configuration",
+            "'prereload_fn' can't be set while circus runs; change it in the configuration",
         ),
     ] {
         let mut options = bad;

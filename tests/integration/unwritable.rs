@@ -89,7 +89,7 @@ fn a_fifo_without_a_reader_gets_the_newest_output_when_one_comes() {
         circus.ctl_ok(&["tail", "loud", "-n", "1"]).contains("line 100000").then_some(())
     });
     let line = circus.log.line("cannot write");
-    assert!(line.contains("fifo: nobody reads it; the newest 256 KiB of output are kept"), "{line}");
+    assert!(line.contains("fifo: it has no reader; the newest 256 KiB of output are kept"), "{line}");
     let mut fifo = std::fs::File::open(circus.dir.path("fifo")).expect("a FIFO");
     let mut text = String::new();
     let mut room = [0; 4096];

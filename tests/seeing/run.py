@@ -145,9 +145,9 @@ def top_on_a_screen(circus):
     top.shows(rf"  1 pid {pids[0]} +running +\d+s")
     check("watchers, processes and sockets are on the screen",
           all(any(re.search(pattern, line) for line in top.lines()) for pattern in (
-              r"^web +active +\d+s +0 ", rf"  2 pid {pids[1]} +running", r"^clock +active", r"^bad +failed",
+              r"^web +active +\d+s +0 ", rf"  2 pid {pids[1]} +running", r"^clock +active", r"^bad +!failed",
               r"^SOCKET +ADDRESS +WAITING", r"^http +127.0.0.1:\d+ +0 ", r"^unix +/\S+ +0 ")))
-    check("the failing one is red", top.screen.buffer[top.row("^bad ")][1].fg, "red")
+    check("the failing one has a mark, and is red", top.screen.buffer[top.row("^bad ")][1].fg, "red")
     check("24 lines, the last with the keys", top.lines()[23].startswith("q quit"))
 
     top.type(">" * 5)
@@ -190,11 +190,50 @@ def top_on_a_screen(circus):
     top.type("\x1b")
     top.shows("^WATCHER")
     check("Escape goes back", True)
+    top.type("\r")
+    top.shows("line from ")
+    top.type("/LINE FROM\r")
+    top.shows(r"^web: output \(held; End follows\)")
+    check("a search finds the newest line first", any(
+        top.screen.buffer[row][0].reverse and "line from" in line for row, line in enumerate(top.lines())))
+    top.type("n/no such line\r")
+    top.shows('^no line with "no such line"')
+    top.type("/half")
+    top.shows("^search: half_")
+    top.type("\x1b")
+    top.hides("^search: ")
+    check("Escape gives up the search first", top.lines()[0].startswith("web: output"))
+    top.type("\x1b[F")
+    top.hides(r"\(held")
+    top.type("\x1b")
+    top.shows("^WATCHER")
+    top.type("?")
+    top.shows("^Keys$")
+    check("? tells the keys", (top.lines()[1].startswith("q, Ctrl-C"), top.lines()[23]), (True, "any key goes back"))
+    top.type("\x1b[B")
+    top.shows("^WATCHER")
+    check("and any key goes back", True)
     top.type("w")
     top.shows("web is active since")
     check("why is told", True)
     top.type("x")
     top.shows("^WATCHER")
+    top.type("\x1b[H")
+    top.shows(r"^Problem: exec /does/not/exist: No such file or directory")
+    check("the reason of what is selected stands at the foot of 80 columns", top.row("^Problem: "), 21)
+    top.type("j")
+    top.shows("^clock is active since .*: circus started")
+    check("or who has brought it there", True)
+    top.type("+")
+    top.shows(r"^one process more of clock\? \[y/N\]")
+    top.type("y")
+    top.shows("^one process more of clock: ok")
+    check("+ adds a process", circus.ask("numprocesses", "clock")["numprocesses"], 2)
+    top.type("-")
+    top.shows(r"^one process fewer of clock\? \[y/N\]")
+    top.type("y")
+    top.shows("^one process fewer of clock: ok")
+    check("- takes one away", circus.ask("options", "clock")["options"]["numprocesses"], 1)
     top.type("\x1b[Hjs")  # Home is bad, the next is clock
     top.shows(r"stop clock\? \[y/N\]")
     top.type("n")
@@ -214,6 +253,24 @@ def top_on_a_screen(circus):
     top.read()
     check("the screen and the cursor come back", top.bytes.rstrip().endswith(b"\x1b[?25h\x1b[?1049l"))
     check("and the mode of the terminal", top.is_cooked())
+    top.close()
+
+
+def top_on_a_small_screen(circus):
+    top = Screen(CIRCUS, "top", "--endpoint", circus.endpoint, "--filter", "bad", rows=10, columns=40)
+    top.shows("^bad +!failed +- +-$")
+    top.shows(r"^Problem: exec /does/not/exist")
+    check("40 columns have whole columns", top.lines()[2], "WATCHER*       STATE       CPU%   MEMORY")
+    check("and whole keys", top.lines()[9], "q quit  ? help  Enter output  w why")
+    top.type("?")
+    top.shows("^Keys$")
+    check("help that does not fit moves", top.lines()[9].startswith("arrows move"))
+    top.type("\x1b[F")
+    top.shows("^Esc +back$")
+    top.type("x")
+    top.shows("^WATCHER")
+    top.type("q")
+    check("and it ends as any other", top.end(), 0)
     top.close()
 
 
@@ -258,6 +315,10 @@ def top_without_a_screen(circus):
     check("without a terminal it prints once", (ended.returncode, ended.stderr, "\x1b" in ended.stdout), (0, "", False))
     check("with everything", all(re.search(pattern, ended.stdout, re.M) for pattern in (
         r"^web +active", r"^  1 pid \d+ +running", r"^bad +failed.*exec /does/not/exist", r"^http +127")))
+    ended = subprocess.run([CIRCUS, "top", "--endpoint", circus.endpoint, "--json", "--filter", "b"], capture_output=True, text=True)
+    told = json.loads(ended.stdout)
+    check("or as JSON", [(w["name"], w["state"], len(w["processes"])) for w in told["watchers"]],
+          [("bad", "failed", 0), ("stubborn", "stopped", 0), ("web", "active", 2)])
     dumb = Screen(CIRCUS, "top", "--endpoint", circus.endpoint, TERM="dumb")
     check("on a dumb terminal too", dumb.end(), 0)
     dumb.close()
@@ -407,7 +468,7 @@ def served(_):
 
 def whole():
     with Circus(INI) as circus:
-        for part in (top_on_a_screen, top_ends, top_waits_for_a_silent_circus, top_without_a_screen,
+        for part in (top_on_a_screen, top_on_a_small_screen, top_ends, top_waits_for_a_silent_circus, top_without_a_screen,
                      status_on_a_terminal, waiting_at_a_terminal):
             yield part, circus
     with Circus(INI + '\n[watcher:say "hi\\"]\ncmd = sh -c "exit 3"\n') as circus:

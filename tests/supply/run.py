@@ -65,6 +65,9 @@ def promises():
             with open(path, encoding="utf-8") as file:
                 defined |= set(re.findall(r"\b(?:fn|def) (\w+)\(", file.read()))
     check("SECURITY.md names tests that exist", sorted(named - defined), [])
+    oldest = [re.findall(r"Linux (\d+\.\d+) and newer", open(os.path.join(ROOT, name), encoding="utf-8").read())
+              for name in ("README.md", "SECURITY.md")]
+    check("README.md and SECURITY.md name the same oldest kernel", oldest[0] == oldest[1] and len(oldest[0]) == 1)
     check("and many", len(named) > 20)
 
 

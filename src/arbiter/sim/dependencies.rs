@@ -1,5 +1,6 @@
 //! Watchers that depend on each other in the simulated world.
 
+use super::super::dependencies::Bond;
 use super::super::watcher::DependencyState;
 use super::super::watcher::{Goal, Watcher};
 use super::*;
@@ -19,7 +20,7 @@ pub(super) fn check(arbiter: &Arbiter, watcher: &Watcher) {
             || watcher.status() == Status::Stopping && watcher.prerequisites.dependency.followed,
         "{name} waits"
     );
-    let stops = |(id, _): &(WatcherId, bool)| {
+    let stops = |(id, _): &(WatcherId, Bond)| {
         arbiter.watcher(*id).is_some_and(|other| other.status() == Status::Stopping)
     };
     let dependents = arbiter.dependencies.dependents_of(watcher.id);
@@ -36,7 +37,7 @@ pub(super) fn random_options(config: &mut WatcherConfig, dice: &mut Dice) {
     if dice.roll(2) == 0 {
         return;
     }
-    let names = ["a", "b", "c", "d", "a, c", "ghost", ""];
+    let names = ["a", "b", "c:ok", "d:done", "a, c", "ghost", ""];
     let mut any = || Some(names[dice.roll(7) as usize].into());
     (config.options.after, config.options.requires) = (any(), any());
 }
@@ -227,7 +228,7 @@ fn a_circle_does_not_count_and_is_told() {
     let world = World::booted(configs);
     assert_eq!(statuses(&world, &["a", "b", "c", "d"]), ["active"; 4]);
     let said = |name: &str| {
-        let text = format!("{name}: after and requires go in a circle, and do not count");
+        let text = format!("{name}: after and requires form a circle and are ignored");
         world.log.iter().any(|(level, line)| *level == Level::Error && *line == text)
     };
     assert_eq!(["a", "b", "c", "d"].map(said), [true, true, true, false]);
@@ -372,4 +373,74 @@ fn one_that_is_being_removed_takes_nobody_along() {
     order(&mut world, "start", "a");
     world.run(5.0);
     assert_eq!(statuses(&world, &["a", "b", "c"]), ["stopped", "gone", "stopped"]);
+}
+
+/// A one-shot that ends after a second with this code, and `app`, which requires its end.
+fn migration(code: i32, requires: &str) -> World {
+    let mut once = watcher("migrate", 1);
+    once.options.respawn = Respawn::Never;
+    let mut world = World::new(vec![requiring("app", requires), once]);
+    world.scripts.insert("migrate".into(), Script { lives: Some(1.5), code, ..GOOD });
+    world.send(Event::Start);
+    world
+}
+
+const BOTH: [&str; 2] = ["app", "migrate"];
+
+#[test]
+fn a_one_shot_that_has_ended_well_lets_its_dependents_start_and_is_not_run_again_with_them() {
+    for requires in ["migrate:ok", "Migrate:done"] {
+        let mut world = migration(0, requires);
+        assert_eq!(statuses(&world, &BOTH), ["stopped", "active"]);
+        assert!(fault(&world, "app").contains("igrate to end"), "{}", fault(&world, "app"));
+        world.run(2.0);
+        assert_eq!(statuses(&world, &BOTH), ["active", "stopped"]);
+        let spawns = |world: &World| world.spawns.iter().filter(|(_, name)| name == "migrate").count();
+        for word in ["restart", "stop", "start"] {
+            order(&mut world, word, "app");
+            world.run(2.0);
+        }
+        assert_eq!((statuses(&world, &BOTH), spawns(&world)), (vec!["active", "stopped"], 1));
+        // Run again by order, and failing, it is nothing to what runs.
+        world.scripts.insert("migrate".into(), Script { lives: Some(0.5), code: 3, ..GOOD });
+        let pids = world.pids("app");
+        order(&mut world, "start", "migrate");
+        world.run(2.0);
+        assert_eq!((statuses(&world, &BOTH), world.pids("app")), (vec!["active", "stopped"], pids));
+    }
+}
+
+#[test]
+fn a_one_shot_that_fails_keeps_down_what_requires_that_it_ends_well() {
+    let mut world = migration(3, "migrate:ok");
+    world.run(2.0);
+    assert_eq!(statuses(&world, &BOTH), ["stopped", "stopped"]);
+    assert_eq!(fault(&world, "app"), "stopped: it requires migrate to end, which has ended badly");
+    // Who orders the dependent tries the one-shot again.
+    world.scripts.insert("migrate".into(), Script { lives: Some(0.5), code: 0, ..GOOD });
+    let ticket = order(&mut world, "start", "app");
+    world.run(2.0);
+    assert_eq!(statuses(&world, &BOTH), ["active", "stopped"]);
+    assert!(!matches!(world.replies[&ticket], Reply::Error { .. }), "{:?}", world.replies[&ticket]);
+    // Any end will do for others.
+    let mut world = migration(3, "migrate:done");
+    world.run(2.0);
+    assert_eq!(statuses(&world, &BOTH), ["active", "stopped"]);
+}
+
+#[test]
+fn after_an_end_waits_for_one_that_is_coming_only() {
+    let mut once = watcher("migrate", 1);
+    (once.options.respawn, once.options.autostart) = (Respawn::Never, false);
+    let mut world = World::booted(vec![following("app", "migrate:ok"), once]);
+    assert_eq!(statuses(&world, &BOTH), ["active", "stopped"]);
+    order(&mut world, "stop", "app");
+    world.run(1.0);
+    order(&mut world, "start", "migrate");
+    order(&mut world, "start", "app");
+    assert_eq!(statuses(&world, &BOTH), ["stopped", "active"]);
+    // It does not end by itself: somebody stops it, and nothing comes any more.
+    order(&mut world, "stop", "migrate");
+    world.run(1.0);
+    assert_eq!(statuses(&world, &BOTH), ["active", "stopped"]);
 }

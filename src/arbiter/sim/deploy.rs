@@ -129,7 +129,8 @@ fn a_canary_waits_for_a_verdict() {
         assert!(succeeded(&world, ticket) && running(&world).len() == 4);
         world.kill9(old[0]);
         world.run(100.0);
-        let of_new = it(&world).processes().filter(|p| &*it(&world).options_of(p.pid).options.args == "new");
+        let of_new =
+            it(&world).processes().filter(|p| it(&world).options_of(p.pid).options.args.as_ref() == "new");
         assert_eq!((of_new.count(), running(&world).len()), (1, 4), "an old one is replaced as it was made");
         let again = deploy(&mut world, PLAIN, 1.0);
         assert!(refused(&world, again).contains("is being reloaded or deployed"));
@@ -224,4 +225,18 @@ fn what_cannot_be_deployed_is_refused() {
     world.arbiter.watchers.values_mut().for_each(|w| Rc::make_mut(&mut w.config).options.send_hup = false);
     let ticket = deploy(&mut world, PLAIN, 1.0);
     assert!(refused(&world, ticket).contains("is not in the configuration any more"));
+}
+
+#[test]
+fn a_reload_that_is_asked_for_ends_a_canary() {
+    for pause in [0.0, 5.0] {
+        let mut world = world("new");
+        deploy(&mut world, Manner { canary: Some(1), ..PLAIN }, pause);
+        let before = running(&world);
+        let reload = Task::Reload { name: Some("web".into()), graceful: true, sequential: false };
+        let ticket = world.order(reload.waiting(true));
+        world.run(10.0);
+        assert!(succeeded(&world, ticket) && !it(&world).is_reloading() && args(&world) == "new");
+        assert!(running(&world).len() == 3 && !before.iter().any(|pid| running(&world).contains(pid)));
+    }
 }

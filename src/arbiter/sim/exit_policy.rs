@@ -50,7 +50,12 @@ fn a_critical_watcher_that_ends_takes_circus_along_in_order() {
     assert_eq!((fall.name.as_str(), fall.code), ("job", 3));
     assert_eq!(fall.death, Some(Death { pid: 101, wid: 1, exit: Exit::Code(3) }));
     assert_eq!(fall.reason, "its process 101 (wid 1) exited with code 3");
-    assert!(world.log.iter().any(|(level, text)| *level == Level::Critical && text.contains("exit code 3")));
+    assert!(
+        world
+            .log
+            .iter()
+            .any(|(level, text)| *level == Level::Critical && text.contains("circus exits with code 3"))
+    );
 }
 
 #[test]

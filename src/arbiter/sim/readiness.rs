@@ -197,7 +197,7 @@ fn one_that_is_not_ready_in_time_is_replaced_until_max_retry() {
     assert_eq!((world.status("web"), world.spawns.len()), ("stopped", 3));
     assert_eq!(world.fault("web").as_deref(), Some("stopped: a process was not ready in time"));
     assert_eq!(world.restarts_for("web", Restart::Unready), 3);
-    assert_eq!(world.said("was not ready within 2 s; it is ended"), 3);
+    assert_eq!(world.said("was not ready within 2 s; it is stopped"), 3);
     assert_eq!(world.said("given up after 3 failed starts"), 1);
 }
 
@@ -354,7 +354,10 @@ fn health_ends_a_process_after_so_many_failures_in_a_row() {
     world.run(15.5);
     assert_ne!(world.pids("web"), [pid]);
     assert_eq!(world.restarts_for("web", Restart::Health), 1);
-    assert_eq!(world.said("has failed its health probe 3 times in a row: the status is 503; it is ended"), 1);
+    assert_eq!(
+        world.said("has failed its health probe 3 times in a row: the status is 503; it is stopped"),
+        1
+    );
     let reason = "has failed its health probe 3 times in a row: the status is 503".to_string();
     assert!(world.published.contains(&("web".into(), Published::Unhealthy { pid, reason })));
 }
@@ -458,7 +461,7 @@ fn the_watchdog_ends_a_process_that_is_silent() {
     world.run(3.5);
     assert_eq!(world.signals.first(), Some(&(pid, 6)));
     assert_eq!(world.restarts_for("web", Restart::Watchdog), 1);
-    assert_eq!(world.said("has not said WATCHDOG=1 for 3 s; it is ended"), 1);
+    assert_eq!(world.said("has not sent WATCHDOG=1 for 3 s; it is stopped"), 1);
     let pid = world.pids("web")[0];
     world.send(Event::Noticed { pid, notice: Notice::Trigger });
     assert!(world.signals.contains(&(pid, 6)));

@@ -39,7 +39,7 @@ fn what_a_crash_leaves_is_ended_before_the_successor_starts() {
         let mut world = web(1, Script { heeds, ..LEAVES }, |_| {});
         world.kill9(100);
         assert_eq!((asked(&world, 100), world.pids("web")), (vec![15], vec![]), "asked before it is reaped");
-        let why = "active: 0 of 1 processes running; what process 100 has left in its group is ended first";
+        let why = "active: 0 of 1 processes running; what process 100 has left in its group is stopped first";
         assert_eq!(fault(&world).as_deref(), Some(why));
         let watcher = world.arbiter.find("web").unwrap();
         assert_eq!(watcher.next_kill(), Some(world.now.plus(5.0)));

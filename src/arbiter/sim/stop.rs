@@ -131,8 +131,9 @@ fn a_signal_ends_everything_even_during_the_start_and_twice_at_once() {
     world.send(Event::Terminate);
     world.run(0.1);
     assert!(world.exited && world.procs.is_empty());
-    let said =
-        |(level, text): &&(Level, String)| *level == Level::Warning && text.contains("asked to end again");
+    let said = |(level, text): &&(Level, String)| {
+        *level == Level::Warning && text.contains("second request to stop")
+    };
     assert_eq!(world.log.iter().filter(said).count(), 1);
 }
 

@@ -17,6 +17,8 @@ const TEXTS: &[&str] = &[
     "c",
     "d e",
     "a, c",
+    "a:ok",
+    "b:done",
     "ghost",
     "x y",
     "notify",

@@ -227,7 +227,7 @@ fn a_process_that_is_too_large_is_replaced_once_and_before_it_ends_where_sockets
         let mut world = World::new(vec![config]);
         world.scripts.insert("a".into(), Script { obeys: Some(2.0), ..GOOD });
         world.send(Event::Start);
-        world.run(1.0);
+        world.run(11.0);
         let before = world.pids("a");
         // The second look comes while it is on its way out.
         for _ in 0..2 {
@@ -244,6 +244,42 @@ fn a_process_that_is_too_large_is_replaced_once_and_before_it_ends_where_sockets
         world.send(Event::TooLarge { pid: before[0], rss: 512 << 20 });
         world.run(1.0);
         assert_eq!(world.pids("a"), after, "it is gone");
+    }
+}
+
+#[test]
+fn one_that_is_too_large_soon_after_its_start_is_replaced_after_growing_pauses() {
+    for shares in [false, true] {
+        let mut config = watcher("a", 1);
+        config.options.max_rss = 300 << 20;
+        config.options.use_sockets = shares;
+        let mut world = World::new(vec![config]);
+        world.scripts.insert("a".into(), Script { obeys: Some(0.0), ..GOOD });
+        world.send(Event::Start);
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            world.run(5.0);
+            let [pid] = world.pids("a")[..] else { panic!("one process") };
+            world.send(Event::TooLarge { pid, rss: 512 << 20 });
+            world.run(0.01);
+            assert_eq!(world.pids("a"), Vec::<Pid>::new(), "its successor would fare no better");
+            let next = world.arbiter.find("a").and_then(Watcher::next_attempt).expect("an attempt");
+            pauses.push((next.since(world.now) * 10.0).round() / 10.0);
+            world.run(next.since(world.now));
+        }
+        assert_eq!(pauses, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0], "{shares}");
+        world.run(5.0);
+        let [pid] = world.pids("a")[..] else { panic!("one process") };
+        world.send(Event::TooLarge { pid, rss: 512 << 20 });
+        world.run(0.01);
+        let failure = world.arbiter.find("a").and_then(Watcher::failure);
+        let told = "used more memory than max_rss within 10 s of starting, 10 times in a row";
+        assert_eq!(failure.as_deref(), Some(told));
+        world.run(25.0);
+        let [pid] = world.pids("a")[..] else { panic!("one process") };
+        world.send(Event::TooLarge { pid, rss: 512 << 20 });
+        world.run(0.01);
+        assert_eq!(world.pids("a").len(), 1, "it took its time");
     }
 }
 

@@ -268,8 +268,10 @@ impl System<'_> {
         self.parent(place, path);
         let path = join(self.cwd, path);
         if is_settled(&path) && follow(&path, self.files).is_ok_and(|found| !found.owned.is_socket()) {
-            let message =
-                format!("`{0}` exists and is no socket: remove it, or choose another path", excerpt(&path));
+            let message = format!(
+                "`{0}` exists and is not a socket: remove it, or choose another path",
+                excerpt(&path)
+            );
             self.found.error(place, message);
         }
     }
@@ -291,9 +293,9 @@ impl System<'_> {
             self.found.error(
                 place,
                 match exists {
-                    true => format!("`{dir}` is no directory"),
+                    true => format!("`{dir}` is not a directory"),
                     false if dir.contains("/~") => {
-                    format!("the directory `{dir}` does not exist: write the whole path, `~` stands for nothing here")
+                    format!("the directory `{dir}` does not exist: write the whole path, `~` is not expanded here")
                 }
                 false => format!("the directory `{dir}` does not exist"),
                 },

@@ -13,16 +13,16 @@ use std::time::Duration;
 /// The options that stand before the command.
 pub static OPTIONS: &[Flag] = &[
     flag("endpoint", Some("E"), "where circus listens: PATH, ipc://PATH, @NAME, tcp://HOST:PORT"),
-    flag("token-file", Some("FILE"), "the token that a port wants (or the variable CIRCUS_TOKEN_FILE)"),
-    flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: for ever)"),
-    flag("no-wait", None, "at a terminal: answer start, stop, restart and reload before they are done"),
+    flag("token-file", Some("FILE"), "the token file for a TCP port (or the variable CIRCUS_TOKEN_FILE)"),
+    flag("timeout", Some("SECONDS"), "how long to wait for the answer (5; with --waiting: forever)"),
+    flag("no-wait", None, "at a terminal: do not wait until start, stop, restart or reload is done"),
     #[cfg(all(feature = "history", feature = "stats"))]
-    flag("watch", None, "at a terminal: show status again every second"),
+    flag("watch", None, "at a terminal: repeat status every second"),
     flag("json", None, "print the answer as JSON"),
-    flag("prettify", None, "with --json: over several lines, sorted"),
+    flag("prettify", None, "with --json: indented and sorted"),
     flag("ssh", Some("USER@HOST[:PORT]"), "run circus ctl on that host"),
     flag("ssh_keyfile", Some("FILE"), "with --ssh: the key to use"),
-    flag("help", None, "print this, or the help of a command"),
+    flag("help", None, "print this help, or that of a command"),
     flag("version", None, "print the version"),
 ];
 
@@ -153,7 +153,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = number::seconds(text.trim()).filter(|seconds| (0.001..=1e9).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("argument --timeout: '{text}' is no number of seconds above 0"))
+        .ok_or_else(|| format!("argument --timeout: '{text}' is not a number of seconds above 0"))
 }
 
 /// A command that another build may have, or that has another name here.
@@ -231,9 +231,9 @@ mod tests {
             ("list --endpoint", "argument --endpoint: expected one argument"),
             ("--endpoint --json list", "argument --endpoint: expected one argument"),
             ("--json=1 list", "argument --json: ignored explicit argument '1'"),
-            ("--timeout x list", "argument --timeout: 'x' is no number of seconds above 0"),
-            ("--timeout 0 list", "argument --timeout: '0' is no number of seconds above 0"),
-            ("--timeout nan list", "argument --timeout: 'nan' is no number of seconds above 0"),
+            ("--timeout x list", "argument --timeout: 'x' is not a number of seconds above 0"),
+            ("--timeout 0 list", "argument --timeout: '0' is not a number of seconds above 0"),
+            ("--timeout nan list", "argument --timeout: 'nan' is not a number of seconds above 0"),
         ] {
             assert_eq!(line(text).unwrap_err(), fault, "{text}");
         }

@@ -222,7 +222,7 @@ fn trouble(error: Error) -> Trouble {
 
 /// A line of the daemon.
 pub fn object(line: &[u8]) -> Result<Json, Trouble> {
-    let nonsense = "what answers at this endpoint is no circus: the answer is no JSON object";
+    let nonsense = "what answers at this endpoint is not circus: the answer is not a JSON object";
     let object = serde_json::from_slice(line).ok().filter(Json::is_object);
     object.ok_or_else(|| Trouble::Other(nonsense.into()))
 }
@@ -236,7 +236,7 @@ fn find(endpoint: Option<&str>) -> Result<(UnixStream, bool), Trouble> {
     let uid = around.uid;
     let places = endpoint::places(endpoint, around).map_err(Trouble::Other)?;
     if places.is_empty() {
-        return Err(Trouble::Other("the endpoint none is no place to connect to".into()));
+        return Err(Trouble::Other("the endpoint is none: there is nothing to connect to".into()));
     }
     let port = endpoint.map_or(Ok(None), endpoint::port).map_err(Trouble::Other)?;
     let mut tried = Tried::default();

@@ -3,8 +3,8 @@
 use super::args::{Invocation, OPTIONS};
 use super::client::Connection;
 use crate::config::Kind;
-use crate::config::check::suggest::nearest;
-use crate::config::options::{self, Built, Live};
+use crate::config::check::suggest::{key, nearest};
+use crate::config::options::{self, Built, Live, Place};
 use crate::control::args::Flag;
 use crate::control::commands::{self, COMMANDS, Command};
 use crate::control::plain::plain;
@@ -76,7 +76,7 @@ fn values(
         "NAME" if command.name != "add" => watchers(),
         "KEY" => keys(command.name == "set"),
         "VALUE" => of_key(before.last().map_or("", String::as_str)),
-        "SIGNAL" | "PID" if command.usage().ends_with("SIGNAL") => signals(),
+        "SIGNAL" => signals(),
         words if words.contains('|') => words.split('|').map(str::to_string).collect(),
         _ => Vec::new(),
     }
@@ -128,17 +128,35 @@ pub fn meant(invocation: &Invocation, words: &[String]) -> Option<String> {
     let watchers = || watchers(options.value("endpoint"));
     let of_words = words.iter().enumerate().map(|(place, word)| {
         let before = words.get(..place).unwrap_or_default();
-        (word, values(command, place, before, &watchers))
+        (Some(place), word, values(command, place, before, &watchers))
     });
     let of_flags = args.flags.iter().filter_map(|(name, value)| {
         let flag = command.flags().find(|flag| flag.name == *name)?;
-        Some((value.as_ref()?, arguments(flag)))
+        Some((None, value.as_ref()?, arguments(flag)))
     });
-    of_words.chain(of_flags).find_map(|(word, known)| {
+    of_words.chain(of_flags).find_map(|(place, word, known)| {
         if known.iter().any(|one| one.eq_ignore_ascii_case(word)) {
             return None;
         }
-        nearest(word, &mut known.iter().map(String::as_str)).map(|near| format!("; did you mean {near}?"))
+        let near = || nearest(word, &mut known.iter().map(String::as_str));
+        let habit = place.and_then(|place| habit(command, command.word(place), word));
+        habit.or_else(|| near().map(|near| format!("did you mean {near}?"))).map(|meant| format!("; {meant}"))
+    })
+}
+
+/// What people type behind the commands of other programs, and what it is here.
+fn habit(command: &Command, place: &str, word: &str) -> Option<String> {
+    let all = word.eq_ignore_ascii_case("all");
+    Some(match (place, command.name) {
+        ("NAME", "tail") if ["stdout", "stderr"].contains(&word) => format!("did you mean --{word}?"),
+        ("NAME", _) if all && command.usage().contains("[NAME...") => {
+            "without a NAME it is all of them".into()
+        }
+        ("NAME", _) if all => "'*' stands for all".into(),
+        ("NAME", _) if word.contains(',') => "names are separated by blanks".into(),
+        ("KEY", _) => key(Place::Watcher, word)?.replace('`', ""),
+        (_, "logs") if place.contains('|') => format!("to see the output, use tail {word}"),
+        _ => return None,
     })
 }
 
@@ -177,7 +195,7 @@ mod tests {
             ("restart --", "--match --waiting"),
             ("status ", "clock web worker"),
             ("status web ", "clock web worker"),
-            ("stats web ", ""),
+            ("stats web ", "clock web worker"),
             ("set web graceful", "graceful_timeout"),
             ("set web stdout_stream.fil", "stdout_stream.filename"),
             ("set web respawn ", "True False on-failure"),

@@ -43,7 +43,7 @@ fn all() -> String {
     lines.extend(OPTIONS.iter().map(described));
     lines.extend([String::new(), "Commands:".into()]);
     lines.extend(COMMANDS.iter().map(|command| format!("  {:<14}{}", command.name, command.summary)));
-    lines.extend([String::new(), "--help COMMAND tells more about one.".into()]);
+    lines.extend([String::new(), "See --help COMMAND for one of them.".into()]);
     lines.join("\n")
 }
 
@@ -98,7 +98,7 @@ mod tests {
         }
         let kill = find("kill").map(usage);
         let expected =
-            "usage: circusctl kill [--signum SIGNAL] [--graceful_timeout SECONDS] [--waiting] NAME [PID]";
+            "usage: circusctl kill [--signum SIGNAL] [--graceful_timeout SECONDS] [--waiting] NAME... [PID]";
         assert_eq!(kill.as_deref(), Some(expected));
     }
 }

@@ -15,6 +15,7 @@ use crate::control::plain::plain_text;
 use crate::control::{Map, at, field, items};
 #[cfg(feature = "tail")]
 use crate::host::waiting::Waiting;
+use crate::signals;
 use crate::sorted::Sorted;
 use serde_json::Value as Json;
 use std::io::{IsTerminal, stdout};
@@ -29,16 +30,73 @@ const AT_A_TIME: usize = 200;
 #[cfg(feature = "tail")]
 const MOMENT: Duration = Duration::from_millis(1);
 
+/// The words that name watchers, and where the first of them stands. A word behind a name that begins with a digit is
+/// what the usage has there, a PID or a count: one mistyped must not become a name, and leave all processes to the
+/// command. The name behind `add` is that of a watcher which does not exist yet.
+fn named(invocation: &Invocation) -> (usize, &[String]) {
+    let (words, usage) = (&invocation.args.words, invocation.command.usage());
+    let usage: Vec<&str> = usage.split(' ').filter(|_| invocation.command.name != "add").collect();
+    let Some(first) = usage.iter().position(|word| word.trim_matches(['[', ']', '.']) == "NAME") else {
+        return (0, &[]);
+    };
+    let (list, behind) = (usage.get(first..=first), usage.get(first + 1..).unwrap_or_default());
+    let end = if list.is_some_and(|list| list.concat().contains("...")) {
+        let needed = behind.iter().filter(|word| !word.contains(['[', ']'])).count();
+        let end = words.len().saturating_sub(needed);
+        let last = words.get(first + 1..end).and_then(<[String]>::last);
+        let is_number = behind.len() > needed
+            && last
+                .is_some_and(|last| last.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()));
+        end - usize::from(is_number)
+    } else {
+        first + 1
+    };
+    (first, words.get(first..end).unwrap_or_default())
+}
+
 /// Whether more than one watcher may be meant. Commands that take patterns themselves get a single one as it is.
 pub(super) fn are_named(invocation: &Invocation) -> bool {
+    let (_, names) = named(invocation);
+    let takes_patterns = invocation.command.flags().any(|flag| flag.name == "match");
+    let is_all = invocation.command.name == "tail" && names.is_empty();
+    is_all || names.len() > 1 || !takes_patterns && names.iter().any(|word| is_pattern(word))
+}
+
+/// What is to be asked of one of several watchers, or of the first that was named.
+pub(super) fn args_of(invocation: &Invocation, name: Option<&String>) -> Result<CliArgs, String> {
     let Invocation { command, args, .. } = invocation;
-    let takes_patterns = command.flags().any(|flag| flag.name == "match");
-    let is_list = command.usage().trim_start_matches('[').starts_with("NAME...");
-    let is_all = command.name == "tail" && args.words.is_empty();
-    is_list
-        && (is_all
-            || args.words.len() > 1
-            || !takes_patterns && args.words.iter().any(|word| is_pattern(word)))
+    let (first, names) = named(invocation);
+    let behind = args.words.get(first + names.len()..).unwrap_or_default();
+    if let Some(why) = misplaced_signal(command.name, names, behind) {
+        return Err(why);
+    }
+    if are_named(invocation)
+        && command.usage().contains("PID")
+        && behind.len() > usize::from(command.name == "signal")
+    {
+        return Err("a PID is that of one watcher: name it alone".into());
+    }
+    let before = args.words.get(..first).unwrap_or_default();
+    let words = before.iter().chain(name.or(names.first())).chain(behind).cloned().collect();
+    Ok(CliArgs { words, flags: args.flags.clone() })
+}
+
+/// What to say of a signal that was typed where `kill` and `signal` have names: a mistake that must not kill.
+fn misplaced_signal(command: &str, names: &[String], behind: &[String]) -> Option<String> {
+    let number = |word: &String| word.trim_start_matches('-').to_string();
+    let is_signal = |word: &&String| signals::parse(&number(word)).is_some();
+    let several = names.len() > 1;
+    match command {
+        "kill" => {
+            let word = names.iter().find(|word| word.starts_with('-') || several && is_signal(word))?;
+            Some(format!("{word} is not a watcher; a signal is given as --signum {}", number(word)))
+        }
+        "signal" if !behind.last().is_some_and(|last| is_signal(&last)) => {
+            let word = names.iter().find(is_signal)?;
+            Some(format!("the signal comes last: signal NAME {}", number(word)))
+        }
+        _ => None,
+    }
 }
 
 /// Sends a request for each name and prints the answers; the exit code is that of the last one that is not 0.
@@ -59,7 +117,7 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     for names in numbered.chunks(AT_A_TIME) {
         let mut asked = Vec::new();
         for (place, name) in names {
-            let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
+            let args = args_of(invocation, Some(name)).map_err(Trouble::Other)?;
             let properties = properties(invocation, &args).map_err(Trouble::Other)?;
             connection.ask_as(name, invocation.command.name, &properties, deadline)?;
             asked.push((*place, name, properties));
@@ -92,7 +150,7 @@ fn names(
     let takes_patterns = invocation.command.flags().any(|flag| flag.name == "match");
     let mut known: Option<Vec<String>> = None;
     let all = [String::from("*")];
-    let words = &invocation.args.words;
+    let (_, words) = named(invocation);
     for word in if words.is_empty() { all.as_slice() } else { words } {
         if takes_patterns || !is_pattern(word) {
             found.push(word.clone());
@@ -131,7 +189,8 @@ fn show(
     if invocation.options.has("json") {
         put_json(line)?;
     } else if refused {
-        let hint = meant(invocation, &[name.to_string()]);
+        let words = args_of(invocation, Some(&name.to_string())).unwrap_or_default().words;
+        let hint = meant(invocation, &words);
         complain(&format!("error: {name}: {}{hint}", field(&reply, "reason")), 0);
     } else {
         let text = plain_text(&(invocation.command.render)(properties, &reply));
@@ -140,6 +199,8 @@ fn show(
             _ if invocation.command.name == "tail" => {
                 text.lines().map(|line| format!("{}{line}\n", label(name, place))).collect()
             }
+            // Some commands begin with the name themselves.
+            (Some(first), _) if first.strip_suffix(':') == Some(name) => text + "\n",
             (first, None) => format!("{name}: {}\n", first.unwrap_or_default()).replace(": \n", ":\n"),
             _ => format!("{name}:\n  {}\n", text.replace('\n', "\n  ")),
         })?;
@@ -164,7 +225,7 @@ fn follow(invocation: &Invocation, names: &[String]) -> Result<u8, Trouble> {
     let (mut code, mut followed) = (0, Vec::new());
     for (place, name) in names.iter().enumerate() {
         let mut connection = Connection::open(options.value("endpoint"), options.value("token-file"))?;
-        let args = CliArgs { words: vec![name.clone()], flags: invocation.args.flags.clone() };
+        let args = args_of(invocation, Some(name)).map_err(Trouble::Other)?;
         let properties = properties(invocation, &args).map_err(Trouble::Other)?;
         let deadline = deadline_of(options, false);
         connection.ask(invocation.command.name, &properties, deadline)?;

@@ -1,13 +1,15 @@
 //! The screen of `circus top`: waits for keys, events and the next second, and draws.
 
 use super::model::{Model, Subject};
-use super::view::{HEADING, Line, PLAIN, Screen, Style, fit};
+use super::pane::{Pane, Source, step};
+use super::view::{Line, Screen, Style};
 use super::{Choice, details};
 use crate::cli::ctl::client::{Connection, Trouble};
 use crate::cli::keys::{self, Key};
 use crate::cli::line;
 use crate::config::text;
-use crate::control::plain::{cut, plain};
+use crate::control::plain::plain;
+use crate::control::why::in_short;
 use crate::control::{Map, at, commands, one, put, word};
 use crate::sys::keyboard::Terminal;
 use crate::sys::terminal::size;
@@ -35,18 +37,9 @@ const LINES: i64 = 500;
 enum Asked {
     Look(Instant),
     Order(String),
-    /// The text of a pane.
-    Text(Pane),
+    /// A text, for a pane or for the foot.
+    Text(Source),
     Listen,
-}
-
-/// A text that takes the place of the rows.
-#[derive(Clone, PartialEq, Eq)]
-struct Pane {
-    /// The command that gives it.
-    command: &'static str,
-    watcher: String,
-    pid: Option<i64>,
 }
 
 /// What keys mean at the moment.
@@ -56,8 +49,8 @@ enum Mode {
     Filter(line::Line),
     /// An order is to be confirmed: the question, the command and its properties.
     Sure(String, &'static str, Map),
-    /// A text is read, so many lines from its end.
-    Pane(Pane, Vec<String>, usize),
+    /// A text is read.
+    Pane(Pane),
 }
 
 struct Live<'a> {
@@ -154,19 +147,25 @@ impl Live<'_> {
     fn look(&mut self, now: Instant) -> Result<(), Trouble> {
         self.ask("status", &details(), Asked::Look(now))?;
         self.next = now + PAUSE;
-        match &self.mode {
-            Mode::Pane(pane, ..) => self.ask_for(pane.clone()),
-            Mode::Rows | Mode::Filter(_) | Mode::Sure(..) => Ok(()),
-        }
+        let source = match &self.mode {
+            Mode::Pane(pane) => pane.source.clone(),
+            Mode::Rows | Mode::Filter(_) | Mode::Sure(..) => self.source("why"),
+        };
+        source.map_or(Ok(()), |source| self.ask_for(source))
     }
 
-    fn ask_for(&mut self, pane: Pane) -> Result<(), Trouble> {
-        let mut properties = one("name", pane.watcher.as_str().into());
-        if pane.command == "tail" {
+    /// A command, asked about what is selected.
+    fn source(&self, command: &'static str) -> Option<Source> {
+        Some(Source { command, subject: self.screen.selected.clone()? })
+    }
+
+    fn ask_for(&mut self, source: Source) -> Result<(), Trouble> {
+        let mut properties = one("name", source.subject.watcher.as_str().into());
+        if source.command == "tail" {
             put(&mut properties, "lines", LINES.into());
-            put(&mut properties, "pid", pane.pid.into());
+            put(&mut properties, "pid", source.subject.pid.into());
         }
-        self.ask(pane.command, &properties, Asked::Text(pane))
+        self.ask(source.command, &properties, Asked::Text(source))
     }
 
     /// Takes in the lines that are there, or can be read at once.
@@ -196,14 +195,18 @@ impl Live<'_> {
                 self.rest = Instant::now() + begun.elapsed() * REST;
             }
             Asked::Order(what) => self.message = Some(format!("{what}: {}", error.unwrap_or("ok".into()))),
-            Asked::Text(pane) => {
-                let text = error.or_else(|| Some((commands::find(pane.command)?.render)(&Map::new(), reply)));
-                if let Mode::Pane(shown, lines, _) = &mut self.mode
-                    && *shown == pane
-                {
-                    *lines = text.unwrap_or_default().lines().map(str::to_string).collect();
+            Asked::Text(source) => match &mut self.mode {
+                Mode::Pane(pane) if pane.source.as_ref() == Some(&source) => {
+                    let rendered = || Some((commands::find(source.command)?.render)(&Map::new(), reply));
+                    pane.take(&error.or_else(rendered).unwrap_or_default());
                 }
-            }
+                Mode::Rows | Mode::Filter(_) | Mode::Sure(..)
+                    if source.command == "why" && error.is_none() =>
+                {
+                    self.screen.reason = (source.subject.watcher, in_short(reply));
+                }
+                _ => {}
+            },
         }
     }
 
@@ -220,7 +223,10 @@ impl Live<'_> {
         // Escape alone, with nothing behind it.
         if self.typed == [0x1b] && !self.terminal.wait(-1, KEY).0 {
             self.typed.clear();
-            self.mode = Mode::Rows;
+            match &mut self.mode {
+                Mode::Pane(pane) if pane.is_typed() => pane.escape(),
+                _ => self.mode = Mode::Rows,
+            }
         }
         Ok(true)
     }
@@ -241,13 +247,11 @@ impl Live<'_> {
                 line.edit(key);
                 self.screen.choice.filter = line.text();
             }
-            (_, Mode::Pane(_, lines, from_end)) => match step(key, self.size.0) {
-                Some(step) => {
-                    let most = lines.len().saturating_sub(self.size.0.saturating_sub(2));
-                    *from_end = from_end.saturating_add_signed(step.saturating_neg()).min(most);
+            (_, Mode::Pane(pane)) => {
+                if !pane.press(key, self.size) {
+                    self.mode = Mode::Rows;
                 }
-                None => self.mode = Mode::Rows,
-            },
+            }
             (_, Mode::Sure(..)) => {
                 let mode = std::mem::replace(&mut self.mode, Mode::Rows);
                 if let (Mode::Sure(what, command, properties), Key::Char('y' | 'Y')) = (mode, key) {
@@ -271,10 +275,16 @@ impl Live<'_> {
                 line.set(&choice.filter);
                 self.mode = Mode::Filter(line);
             }
-            Key::Char(letter @ ('r' | 's' | 'a')) => self.order(letter),
+            Key::Char('?') => self.mode = Mode::Pane(Pane::help()),
+            Key::Char(letter @ ('r' | 's' | 'a' | '+' | '-')) => self.order(letter),
             Key::Ctrl('M') => self.open("tail")?,
             Key::Char('w') => self.open("why")?,
-            key => step(key, self.size.0).into_iter().for_each(|step| self.screen.go(&self.model, step)),
+            key => {
+                if let Some(step) = step(key, self.size.0) {
+                    self.screen.go(&self.model, step);
+                    self.next = self.next.min(Instant::now() + SOON);
+                }
+            }
         }
         Ok(true)
     }
@@ -289,6 +299,8 @@ impl Live<'_> {
                 put(&mut properties, "pid", pid.into());
                 ("kill", format!("replace process {pid} of {name}"))
             }
+            ('+', _) => ("incr", format!("one process more of {name}")),
+            ('-', _) => ("decr", format!("one process fewer of {name}")),
             (letter, _) => {
                 put(&mut properties, "match", "simple".into());
                 let command = match letter {
@@ -303,10 +315,9 @@ impl Live<'_> {
     }
 
     fn open(&mut self, command: &'static str) -> Result<(), Trouble> {
-        let Some(Subject { watcher, pid }) = self.screen.selected.clone() else { return Ok(()) };
-        let pane = Pane { command, watcher, pid };
-        self.mode = Mode::Pane(pane.clone(), Vec::new(), 0);
-        self.ask_for(pane)
+        let Some(source) = self.source(command) else { return Ok(()) };
+        self.mode = Mode::Pane(Pane::of(source.clone()));
+        self.ask_for(source)
     }
 
     fn draw(&mut self) {
@@ -324,7 +335,7 @@ impl Live<'_> {
             }
         };
         let lines = match &self.mode {
-            Mode::Pane(pane, lines, from_end) => pane_lines(pane, lines, *from_end, size),
+            Mode::Pane(pane) => pane.draw(size, self.screen.bottom.as_deref()),
             Mode::Rows | Mode::Filter(_) | Mode::Sure(..) => self.screen.draw(&self.model, size),
         };
         let mut out = String::new();
@@ -351,51 +362,4 @@ fn codes(style: Style, colour: bool) -> (String, &'static str) {
     let parts = [(style.heading, "1"), (style.selected, "7"), (style.bad && colour, "31")];
     let on: Vec<&str> = parts.into_iter().filter_map(|(holds, code)| holds.then_some(code)).collect();
     if on.is_empty() { (String::new(), "") } else { (format!("\x1b[{}m", on.join(";")), "\x1b[0m") }
-}
-
-/// By how many lines a key moves on a screen of so many rows.
-fn step(key: Key, rows: usize) -> Option<isize> {
-    let page = isize::try_from(rows / 2).unwrap_or(1).max(1);
-    Some(match key {
-        Key::Up | Key::Char('k') => -1,
-        Key::Down | Key::Char('j') => 1,
-        Key::PageUp => -page,
-        Key::PageDown => page,
-        Key::Home => isize::MIN,
-        Key::End => isize::MAX,
-        _ => return None,
-    })
-}
-
-/// The screen while a text is read.
-fn pane_lines(pane: &Pane, lines: &[String], from_end: usize, (rows, columns): (usize, usize)) -> Vec<Line> {
-    let what = if pane.command == "why" { "why" } else { "output" };
-    let of = pane.pid.map_or(String::new(), |pid| format!(", process {pid}"));
-    let mut shown = vec![(HEADING, format!("{}{of}: {what}", plain(&pane.watcher)))];
-    let room = rows.saturating_sub(2);
-    let end = lines.len().saturating_sub(from_end);
-    let wrapped = wrap(lines.get(..end).unwrap_or_default(), columns);
-    shown.extend(wrapped.into_iter().rev().take(room).rev().map(|line| (PLAIN, line)));
-    shown.resize(rows.saturating_sub(1), Line::default());
-    shown.push((PLAIN, "any other key goes back; arrows and pages move".into()));
-    shown.into_iter().take(rows).map(|(style, line)| (style, fit(&line, columns))).collect()
-}
-
-/// Lines that are too long go on in the next one.
-fn wrap(lines: &[String], columns: usize) -> Vec<String> {
-    let mut wrapped = Vec::new();
-    for line in lines {
-        let line = line.replace('\t', " ");
-        let mut rest = line.as_str();
-        loop {
-            let least = rest.chars().next().map_or(0, char::len_utf8);
-            let (first, behind) = rest.split_at(cut(rest, columns).len().max(least));
-            wrapped.push(first.into());
-            rest = behind;
-            if rest.is_empty() {
-                break;
-            }
-        }
-    }
-    wrapped
 }

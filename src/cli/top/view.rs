@@ -27,15 +27,32 @@ pub const HEADING: Style = Style { heading: true, ..PLAIN };
 pub type Line = (Style, String);
 
 /// The narrowest column for names, and all others together.
-const NARROWEST: usize = 16;
-const OTHERS: usize = 9 + 9 + 10 + 8 + 9;
+const NARROWEST: usize = 14;
+const OTHERS: usize = 9 + UPTIME + RESTARTS + 8 + 9;
+/// Columns that a narrow screen does without.
+const UPTIME: usize = 9;
+const RESTARTS: usize = 10;
 /// From here on there is room for what is wrong.
 const WIDE: usize = 110;
 
-const HELP: &str =
-    "q quit  </> sort  i invert  x fold  / filter  r restart  s stop  a start  Enter output  w why";
-/// The same in 80 columns.
-const SHORT_HELP: &str = "q quit <> sort i invert x fold / filter r restart s stop a start Ret tail w why";
+/// A screen of fewer rows has no sockets, and one line for what `why` says.
+const LOW: usize = 16;
+
+/// What the keys do, the most important ones first.
+const KEYS: &[&str] = &[
+    "q quit",
+    "? help",
+    "Enter output",
+    "w why",
+    "/ filter",
+    "r restart",
+    "s stop",
+    "a start",
+    "+/- more/fewer",
+    "</> sort",
+    "i invert",
+    "x fold",
+];
 
 /// What the screen shows besides the model.
 #[derive(Debug, Default)]
@@ -48,16 +65,18 @@ pub struct Screen {
     pub first: usize,
     /// What stands in the last line: a question, a message, what is being typed.
     pub bottom: Option<String>,
+    /// A watcher, and what `why` says of it.
+    pub reason: (String, String),
 }
 
 impl Screen {
     /// All lines of a screen with so many rows and columns.
     pub fn draw(&mut self, model: &Model, (rows, columns): (usize, usize)) -> Vec<Line> {
-        let chosen = format!("{}   {}", counts(model), self.chosen());
-        let mut lines = vec![(PLAIN, summary(model)), (PLAIN, chosen)];
+        let chosen = [counts(model), self.chosen()].concat();
+        let mut lines = vec![(PLAIN, summary(model, columns)), (PLAIN, fitting(&chosen, columns))];
         lines.push((HEADING, heading(columns, self.choice.key)));
-        let sockets = model.sockets.len().min(rows / 4);
-        let below = if sockets > 0 { sockets + 1 } else { 0 };
+        let (sockets, foot) = if rows < LOW { (0, 1) } else { (model.sockets.len().min(rows / 4), 2) };
+        let below = foot + if sockets > 0 { sockets + 1 } else { 0 };
         let room = rows.saturating_sub(lines.len() + below + 1).max(1);
         let shown = model.rows(&self.choice);
         self.keep_in_sight(&shown, room);
@@ -65,17 +84,20 @@ impl Screen {
         for row in shown.iter().skip(self.first).take(room) {
             let selected = self.selected.as_ref() == Some(&row.subject);
             let style = Style { selected, bad: row.fault.is_some(), ..PLAIN };
-            lines.push((style, line(row, columns)));
+            lines.push((style, line(row, columns, if style.bad { '!' } else { ' ' })));
         }
         lines.resize(end, Line::default());
+        let reason = self.reason(&shown);
         if sockets > 0 {
             // No wider than what stands above them, so that eyes need not wander.
-            let columns = names(columns) + OTHERS;
+            let columns = if columns >= WIDE { widths(columns).0 + OTHERS } else { columns };
             lines.push((HEADING, socket_heading(sockets, model.sockets.len(), columns)));
             lines.extend(model.sockets.iter().take(sockets).map(|s| (PLAIN, socket_line(s, columns))));
         }
-        let help = if columns < HELP.len() { SHORT_HELP } else { HELP };
-        lines.push((PLAIN, self.bottom.clone().unwrap_or_else(|| help.into())));
+        let mut reason = wrap(&reason, columns);
+        reason.resize(foot, String::new());
+        lines.extend(reason.into_iter().map(|line| (PLAIN, line)));
+        lines.push((PLAIN, self.bottom.clone().unwrap_or_else(|| fitting(KEYS, columns))));
         let mut fitted: Vec<Line> =
             lines.into_iter().map(|(style, line)| (style, fit(&line, columns))).collect();
         // The last line is the one for questions, however small the screen is.
@@ -113,15 +135,24 @@ impl Screen {
             self.first.clamp((here + 1).saturating_sub(room), here).min(rows.len().saturating_sub(room));
     }
 
-    fn chosen(&self) -> String {
+    /// Why the selected watcher is as it is, or what is wrong with it as long as `why` has not answered.
+    fn reason(&self, rows: &[&Row]) -> String {
+        let Some(Subject { watcher, .. }) = &self.selected else { return String::new() };
+        if *watcher == self.reason.0 && !self.reason.1.is_empty() {
+            return self.reason.1.clone();
+        }
+        let row = rows.iter().find(|row| row.subject.pid.is_none() && row.subject.watcher == *watcher);
+        row.map_or(String::new(), |row| fault(row)).trim_start().into()
+    }
+
+    fn chosen(&self) -> Vec<String> {
         let Choice { key, inverted, filter, folded } = &self.choice;
         let name = Key::ALL.get(*key as usize).map_or("", |(_, name, _)| name);
-        let mut text = format!("sorted by {name}{}", if *inverted { ", inverted" } else { "" });
-        text.push_str(if *folded { ", watchers only" } else { "" });
-        if !filter.is_empty() {
-            text.push_str(&format!(", watchers with \"{filter}\""));
-        }
-        text
+        let filter = (!filter.is_empty()).then(|| format!("watchers with \"{filter}\""));
+        let sorted = format!("sorted by {name}{}", if *inverted { ", inverted" } else { "" });
+        let folded = folded.then(|| "watchers only".into());
+        // A filter hides most: it is what has to be seen on a narrow screen.
+        filter.into_iter().chain([sorted]).chain(folded).collect()
     }
 }
 
@@ -129,9 +160,10 @@ impl Screen {
 pub fn once(model: &Model, choice: &Choice) -> String {
     let longest = model.rows(choice).iter().map(|row| taken(&label(row))).max().unwrap_or(0);
     let columns = longest.max(NARROWEST) + OTHERS;
-    let mut lines = vec![format!("{}   {}", summary(model), counts(model)), heading(columns, choice.key)];
+    let first = format!("{}  {}", summary(model, usize::MAX), counts(model).join(", "));
+    let mut lines = vec![first, heading(columns, choice.key)];
     for row in model.rows(choice) {
-        lines.push(line(row, columns) + &fault(row));
+        lines.push(line(row, columns, ' ') + &fault(row));
     }
     if !model.sockets.is_empty() {
         lines.push(socket_heading(model.sockets.len(), model.sockets.len(), 80));
@@ -141,31 +173,67 @@ pub fn once(model: &Model, choice: &Choice) -> String {
     trimmed.join("\n")
 }
 
-fn summary(model: &Model) -> String {
+fn summary(model: &Model, columns: usize) -> String {
     let Some(own) = &model.own else { return "waiting for circus".into() };
-    format!(
-        "circus {}  up {}  cpu {}%  memory {}",
-        own.subject.pid.unwrap_or(0),
-        duration(own.uptime.unwrap_or(0.0)),
-        number::fixed(own.cpu, 1),
-        size(own.memory)
-    )
+    let parts = [
+        format!("circus {}", own.subject.pid.unwrap_or(0)),
+        format!("up {}", duration(own.uptime.unwrap_or(0.0))),
+        format!("cpu {}%", number::fixed(own.cpu, 1)),
+        format!("memory {}", size(own.memory)),
+    ];
+    fitting(&parts, columns)
 }
 
-fn counts(model: &Model) -> String {
+fn counts(model: &Model) -> Vec<String> {
     let (watchers, failing, processes) = model.counts();
-    let fails = if failing > 0 { format!(", {failing} failing") } else { String::new() };
-    format!("{processes} processes of {watchers} watchers{fails}")
+    let fails = (failing > 0).then(|| format!("{failing} failing"));
+    [format!("{processes} processes of {watchers} watchers")].into_iter().chain(fails).collect()
 }
 
-fn names(columns: usize) -> usize {
-    let rest = if columns >= WIDE { (columns - OTHERS) / 3 } else { columns.saturating_sub(OTHERS) };
-    rest.max(NARROWEST)
+/// As many of these as a line has room for, from the first one on.
+pub fn fitting(parts: &[impl AsRef<str>], columns: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        let gap = if line.is_empty() { "" } else { "  " };
+        if taken(&line) + gap.len() + taken(part.as_ref()) > columns && !line.is_empty() {
+            break;
+        }
+        line = line + gap + part.as_ref();
+    }
+    line
+}
+
+/// A line in rows of so many columns.
+pub fn wrap(line: &str, columns: usize) -> Vec<String> {
+    let line = line.replace('\t', " ");
+    let (mut rows, mut rest) = (Vec::new(), line.as_str());
+    loop {
+        let least = rest.chars().next().map_or(0, char::len_utf8);
+        let (row, behind) = rest.split_at(cut(rest, columns).len().max(least));
+        rows.push(row.into());
+        rest = behind;
+        if rest.is_empty() {
+            return rows;
+        }
+    }
+}
+
+/// How wide the columns for names, uptime and restarts are on such a screen; 0: there is no room for one.
+fn widths(columns: usize) -> (usize, usize, usize) {
+    let (name, missing) = match columns {
+        WIDE.. => ((columns - OTHERS) / 3, 0),
+        _ => (columns.saturating_sub(OTHERS), (NARROWEST + OTHERS).saturating_sub(columns)),
+    };
+    match missing {
+        0 => (name, UPTIME, RESTARTS),
+        1..=RESTARTS => (name + RESTARTS, UPTIME, 0),
+        _ => ((columns + UPTIME + RESTARTS).saturating_sub(OTHERS).max(NARROWEST), 0, 0),
+    }
 }
 
 fn heading(columns: usize, key: Key) -> String {
     let mark = |(own, _, title)| if own == key { format!("{title}*") } else { String::from(title) };
-    fit(&in_columns(&Key::ALL.map(mark), names(columns)), columns)
+    fit(&in_columns(&Key::ALL.map(mark), ' ', columns), columns)
 }
 
 fn label(row: &Row) -> String {
@@ -175,7 +243,8 @@ fn label(row: &Row) -> String {
     }
 }
 
-fn line(row: &Row, columns: usize) -> String {
+/// A row, with a mark before its state.
+fn line(row: &Row, columns: usize, mark: char) -> String {
     let of_watcher = row.subject.pid.is_none();
     let uptime = row.uptime.filter(|_| !of_watcher || row.state == "active");
     let rests = of_watcher && row.running == 0;
@@ -187,7 +256,7 @@ fn line(row: &Row, columns: usize) -> String {
         if rests { "-".into() } else { number::fixed(row.cpu, 1) },
         if rests { "-".into() } else { size(row.memory) },
     ];
-    let mut line = in_columns(&cells, names(columns));
+    let mut line = in_columns(&cells, mark, columns);
     if columns >= WIDE {
         line.push_str(&fault(row));
     }
@@ -201,8 +270,15 @@ fn fault(row: &Row) -> String {
     format!("  {}", plain(fault))
 }
 
-fn in_columns([name, state, uptime, restarts, cpu, memory]: &[String; 6], room: usize) -> String {
-    format!("{} {state:<8}{uptime:>9}{restarts:>10}{cpu:>8}{memory:>9}", fit(name, room))
+fn in_columns(
+    [name, state, uptime, restarts, cpu, memory]: &[String; 6],
+    mark: char,
+    columns: usize,
+) -> String {
+    let (names, of_uptime, of_restarts) = widths(columns);
+    let [uptime, restarts] = [(uptime, of_uptime), (restarts, of_restarts)]
+        .map(|(text, width)| if width > 0 { format!("{text:>width$}") } else { String::new() });
+    format!("{}{mark}{state:<8}{uptime}{restarts}{cpu:>8}{memory:>9}", fit(name, names))
 }
 
 fn socket_heading(shown: usize, all: usize, columns: usize) -> String {
@@ -228,118 +304,4 @@ pub fn fit(text: &str, columns: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::model::tests::look;
-    use super::*;
-
-    fn model() -> Model {
-        let mut model = Model::default();
-        model.take(&look(1.0), 100.0);
-        model.take(&look(2.0), 101.0);
-        model
-    }
-
-    fn text(lines: &[Line]) -> Vec<&str> {
-        lines.iter().map(|(_, line)| line.trim_end()).collect()
-    }
-
-    #[test]
-    fn a_screen_of_80_columns_has_everything() {
-        let mut screen = Screen::default();
-        let lines = screen.draw(&model(), (24, 80));
-        assert!(lines.len() == 24 && lines.iter().all(|(_, line)| line.chars().count() == 80));
-        let shown = text(&lines);
-        assert_eq!(shown[0], "circus 1  up 1m02s  cpu 0.0%  memory 1.0M");
-        assert_eq!(shown[1], "2 processes of 2 watchers, 1 failing   sorted by name");
-        assert_eq!(
-            shown[2],
-            "WATCHER*                            STATE      UPTIME  RESTARTS    CPU%   MEMORY"
-        );
-        assert_eq!(
-            shown[3],
-            "clock                               stopped         -         0       -        -"
-        );
-        assert_eq!(
-            shown[4],
-            "web                                 active      1m07s         3   150.0     9.0M"
-        );
-        assert_eq!(
-            shown[5],
-            "  1 pid 11                          running     1m02s             100.0     4.0M"
-        );
-        assert_eq!(
-            shown[20],
-            "SOCKET           ADDRESS                               WAITING  BACKLOG    DROPS"
-        );
-        assert_eq!(
-            shown[21],
-            "b                /run/b                                      7      128        -"
-        );
-        assert!(shown[23].starts_with("q quit") && shown[23].ends_with("w why"));
-        let styles: Vec<Style> = lines.iter().map(|(style, _)| *style).collect();
-        let (selected, bad) = (Style { selected: true, ..PLAIN }, Style { bad: true, ..PLAIN });
-        assert_eq!(styles[2..5], [HEADING, selected, bad]);
-    }
-
-    #[test]
-    fn a_wide_screen_says_what_is_wrong_and_a_tiny_one_harms_nobody() {
-        let mut screen = Screen::default();
-        let lines = screen.draw(&model(), (30, 140));
-        let shown = text(&lines);
-        assert!(shown[4].ends_with("9.0M  2 of 3 processes running"), "{}", shown[4]);
-        assert_eq!(shown[26].len(), shown[2].len(), "sockets end where watchers do");
-        assert!(shown[29].ends_with("Enter output  w why"));
-        let lines = screen.draw(&model(), (7, 80));
-        assert!(text(&lines)[4].starts_with("SOCKET 1 of 2    ADDRESS"), "{lines:?}");
-        for size in [(0, 0), (1, 1), (2, 5), (3, 200), (5, 30)] {
-            let lines = screen.draw(&model(), size);
-            assert!(lines.len() <= size.0.max(1), "{size:?}");
-        }
-    }
-
-    #[test]
-    fn the_selection_moves_stays_in_sight_and_follows_its_row() {
-        let model = model();
-        let mut screen = Screen::default();
-        screen.draw(&model, (24, 80));
-        screen.go(&model, 2);
-        assert_eq!(screen.selected, Some(Subject { watcher: "web".into(), pid: Some(11) }));
-        screen.choice.key = Key::Cpu;
-        let lines = screen.draw(&model, (6, 80));
-        let selected = lines.iter().find(|(style, _)| style.selected).unwrap();
-        assert!(selected.1.contains("pid 11"), "{lines:?}");
-        screen.go(&model, 100);
-        assert_eq!(screen.selected.as_ref().unwrap().watcher, "clock");
-        screen.go(&model, -100);
-        assert_eq!(screen.selected.as_ref().unwrap().pid, None);
-        screen.selected = Some(Subject { watcher: "web".into(), pid: Some(99) });
-        screen.draw(&model, (24, 80));
-        assert_eq!(
-            screen.selected,
-            Some(Subject { watcher: "web".into(), pid: None }),
-            "its process has gone"
-        );
-        screen.choice.filter = "nothing".into();
-        screen.draw(&model, (24, 80));
-        assert_eq!(screen.selected, None);
-    }
-
-    #[test]
-    fn without_a_screen_all_rows_are_there() {
-        let text = once(&model(), &Choice::default());
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 9);
-        assert_eq!(
-            lines[3],
-            "web              active      1m07s         3   150.0     9.0M  2 of 3 processes running"
-        );
-    }
-
-    #[test]
-    fn a_text_is_cut_and_filled_by_the_width_of_its_characters() {
-        assert_eq!(fit("abc", 5), "abc  ");
-        assert_eq!(fit("abcdef", 5), "abcde");
-        assert_eq!(fit("\u{4f60}\u{597d}x", 4), "\u{4f60}\u{597d}");
-        assert_eq!(fit("\u{4f60}\u{597d}x", 3), "\u{4f60} ");
-    }
-}
+mod tests;

@@ -99,7 +99,7 @@ fn problem(text: &str, is_whole: bool) -> Option<(Severity, String)> {
 fn at_the_beginning(bare: &str, word: &str) -> Option<String> {
     let shown = shorten(word);
     if bare == "cd" {
-        return Some(format!("{NO_SHELL} `cd` is no program: set `working_dir` instead, or {USE_SHELL}"));
+        return Some(format!("{NO_SHELL} `cd` is not a program: set `working_dir` instead, or {USE_SHELL}"));
     }
     if is_operator(bare) {
         return Some(format!("{NO_SHELL} `{shown}` is the name of the program: {USE_SHELL}"));
@@ -110,7 +110,7 @@ fn at_the_beginning(bare: &str, word: &str) -> Option<String> {
     if let Some((name, _)) = bare.split_once('=').filter(|(name, _)| is_name(name)) {
         let name = shorten(name);
         return Some(format!(
-            "{NO_SHELL} `{shown}` is no variable but the program: set {name} in a section [env:NAME], or write `env \
+            "{NO_SHELL} `{shown}` is the program and not a variable: set {name} in a section [env:NAME], or write `env \
              {shown} PROGRAM`"
         ));
     }
@@ -285,11 +285,14 @@ mod tests {
 
     #[test]
     fn what_only_a_shell_runs_is_no_program() {
-        one("cd /x && y", "error no shell runs this command line, so `cd` is no program: set `working_dir`");
+        one(
+            "cd /x && y",
+            "error no shell runs this command line, so `cd` is not a program: set `working_dir`",
+        );
         one("source venv/bin/activate && y", "error `source` is a command of shells and no program");
         one(
             "FOO=1 y",
-            "error no shell runs this command line, so `FOO=1` is no variable but the program: set FOO in",
+            "error no shell runs this command line, so `FOO=1` is the program and not a variable: set FOO in",
         );
         one("$HOME/bin/y", "error no shell runs this command line, so `$HOME/bin/y` is passed as it is");
         one("~/y", "error no shell runs this command line, so `~/y` is passed as it is");

@@ -55,7 +55,7 @@ impl Checker {
                 && !address.ip().is_loopback()
             {
                 let message = format!(
-                    "the port {} is open to the network: whoever reaches it sees the names of watchers and what they use",
+                    "the port {} is open to the network: everyone who can reach it sees the names of the watchers and what they use",
                     shorten(listen)
                 );
                 self.warn((origins, "listen"), message);

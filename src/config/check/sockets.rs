@@ -96,7 +96,7 @@ impl Checker {
         }
         self.ranges((SOCKET, options), origins, "", |_| true);
         if !(0..=65535).contains(&options.port) {
-            let message = format!("{} is no port; the last one is 65535", options.port);
+            let message = format!("{} is not a port: the highest is 65535", options.port);
             self.error((origins, socket::port), message);
         }
     }

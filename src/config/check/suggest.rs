@@ -78,8 +78,8 @@ pub fn supervisord(names: &mut dyn Iterator<Item = &str>) -> Option<(usize, &'st
             ["program:", "fcgi-program:", "eventlistener:"].iter().any(|kind| name.starts_with(kind));
         first = first.or((is_program || name == "supervisord").then_some(n));
     }
-    let advice = "this is a configuration of supervisord, which circus does not read: make [circus] of [supervisord] and \
-        [watcher:NAME] of each [program:NAME]; then `circus check` says what each option is called";
+    let advice = "this is a configuration of supervisord, which circus does not read: rename [supervisord] to [circus] and each \
+        [program:NAME] to [watcher:NAME]; then `circus check` names the option for each of supervisord's";
     first.map(|n| (n, advice))
 }
 
@@ -103,7 +103,7 @@ fn distance(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
         ([x, a @ ..], [y, b @ ..]) if same(x, y) => return distance(a, b, limit),
         _ => {}
     }
-    let limit = limit.checked_sub(1)?;
+    let limit = limit.checked_sub(1).filter(|_| a.len().abs_diff(b.len()) <= limit)?;
     let swapped = match (a, b) {
         ([w, x, a @ ..], [y, z, b @ ..]) if same(w, z) && same(x, y) => distance(a, b, limit),
         _ => None,

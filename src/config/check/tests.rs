@@ -145,7 +145,7 @@ fn what_is_hardly_meant_is_a_warning() {
 
 #[test]
 fn sockets_plugins_and_the_endpoint_are_looked_at() {
-    one("[socket:a]\nport = 65536", "2 error 65536 is no port");
+    one("[socket:a]\nport = 65536", "2 error 65536 is not a port");
     one("[socket:a]\npath = /s\nso_reuseport = 1", "3 warning so_reuseport has no effect");
     let file = "[socket:a]\npath = /s\nowner = me\ngroup = us\nmode = 660\n[socket:b]\npath = @s\n";
     assert_eq!(found(file).len(), 0);
@@ -191,7 +191,7 @@ fn sockets_plugins_and_the_endpoint_are_looked_at() {
         "2 warning the control port tcp://127.0.0.1:5555 is not opened",
     );
     let text = "[circus]\nendpoint = tcp://0.0.0.0:5555";
-    one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (to the network it would be");
+    one(text, "2 warning the control port tcp://0.0.0.0:5555 is not opened (on the network, anyone could");
     let open = format!("{text}\nallow_tcp = 1");
     let found = found_all(&open);
     assert!(found.iter().any(|f| f.starts_with(
@@ -293,6 +293,11 @@ fn watchers_that_depend_on_each_other_are_looked_at() {
     assert_eq!(found(&file("after = BBB ccc", "requires = ccc", "")), [""; 0]);
     one(&file("after = bbc", "", ""), "3 warning there is no watcher `bbc`; did you mean `bbb`?");
     one(&file("", "", "requires = database"), "9 error there is no watcher `database`");
+    one(&file("", "", "requires = database:ok"), "9 error there is no watcher `database`");
+    let ends = "`aaa` may end for good (its respawn is not True), which stops this watcher; `requires = aaa:ok` starts it when \
+                aaa has ended well";
+    one(&file("respawn = False", "", "requires = aaa"), &format!("9 warning {ends}"));
+    assert_eq!(found(&file("respawn = False", "after = aaa", "requires = AAA:ok")), [""; 0]);
     one(
         &file("after = bbb", "requires = ccc", "after = aaa"),
         "3 error these watchers wait for each other: aaa bbb ccc",

@@ -70,7 +70,7 @@ fn of_file(
         return Some(format!("`{shown}` is a directory and no program"));
     }
     if !found.owned.is_regular() {
-        return Some(format!("`{shown}` is no file that can be executed"));
+        return Some(format!("`{shown}` is not an executable file"));
     }
     if found.owned.mode & 0o111 == 0 {
         return Some(format!("`{shown}` is not executable: chmod +x it"));

@@ -5,6 +5,7 @@ use crate::config::ini::shorten;
 use crate::config::model::{Severity, SocketConfig, WatcherConfig};
 use crate::config::options::watcher;
 use crate::config::probe::{self, Probe};
+use crate::config::respawn_rule::{End, Respawn};
 use crate::config::value::listed;
 use crate::sorted::{Sorted, sort};
 
@@ -50,9 +51,22 @@ impl Checker {
         let mut needs: Vec<Vec<usize>> = Vec::new();
         for watcher in watchers {
             let mut found = Vec::new();
-            for (key, name) in named(watcher) {
+            for (key, word) in named(watcher) {
+                let (name, end) = End::split(word, &|name| names.contains_key(&name.to_lowercase()));
                 match names.get(&name.to_lowercase()) {
-                    Some(other) => found.push(*other as usize),
+                    Some(other) => {
+                        found.push(*other as usize);
+                        let other = watchers.get(*other as usize);
+                        let ends = other.is_some_and(|other| other.options.respawn != Respawn::Always);
+                        if ends && end.is_none() && key == watcher::requires {
+                            let name = shorten(name);
+                            let text = format!(
+                                "`{name}` may end for good (its respawn is not True), which stops this watcher; `requires = {name}:ok` \
+                                 starts it when {name} has ended well"
+                            );
+                            self.warn((&watcher.origins, key), text);
+                        }
+                    }
                     None => {
                         let mut names = watchers.iter().map(|watcher| watcher.name.as_str());
                         let mut message = format!("there is no watcher `{}`", shorten(name));

@@ -25,7 +25,7 @@ pub fn of_each(values: &mut Values<'_>, watchers: &mut [(&Section, WatcherConfig
             }
         }
         if !matched {
-            let message = "there is no watcher of this name, so the section counts for nothing";
+            let message = "there is no watcher of this name, so the section is ignored";
             values.warn(&section.origin, message.into());
         }
     }
@@ -56,7 +56,7 @@ pub fn variables(values: &mut Values<'_>, section: &Section) -> Names {
             // `PATH = $PATH:/more` adds to what may well be empty.
             if name != key {
                 let name = shorten(name);
-                let message = format!("the variable {name} is not set, so `${name}` stands for nothing");
+                let message = format!("the variable {name} is not set, so `${name}` is removed");
                 values.warn(&entry.origin, message);
             }
         });

@@ -119,7 +119,7 @@ fn member(
         // Circus takes any whole number as a limit and fails when it sets it.
         Refused::Type(noun) if is_number => (Severity::Error, format!("{shown} is not {noun}")),
         Refused::Type(noun) => (Severity::Fatal, format!("{shown} is not {noun}")),
-        Refused::Unknown => (Severity::Error, format!("{shown} is no option")),
+        Refused::Unknown => (Severity::Error, format!("{shown} is not an option")),
     };
     values.find(severity, &entry.origin, why);
     watcher.free.insert(entry.key.to_string(), text);

@@ -372,7 +372,7 @@ fn options_of_the_wrong_type_are_refused() {
         (
             "prereload_fn",
             json!("x"),
-            "'prereload_fn' can't be set while circus runs; it stands in the configuration",
+            "'prereload_fn' can't be set while circus runs; change it in the configuration",
         ),
     ] {
         let properties = json!({"name": "w", "options": {key: value}});
@@ -462,8 +462,10 @@ fn a_usage_says_what_stands_where() {
         ("set", &["NAME", "KEY", "VALUE", "KEY", "VALUE", "KEY"][..]),
         ("get", &["NAME", "KEY", "KEY"]),
         ("listen", &["TOPIC", "TOPIC"]),
-        ("stats", &["NAME", "PID", ""]),
-        ("signal", &["NAME", "PID", "SIGNAL", ""]),
+        ("stats", &["NAME", "NAME", "NAME"]),
+        ("kill", &["NAME", "NAME", "NAME"]),
+        ("signal", &["NAME", "SIGNAL", "SIGNAL"]),
+        ("logs", &["rotate|reopen", "NAME", "NAME"]),
         ("quit", &[""]),
     ] {
         let command = find(name).unwrap();

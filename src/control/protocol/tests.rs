@@ -88,7 +88,7 @@ fn a_bad_line_is_answered_too() {
         ("{", Errno::NotJson, "json invalid"),
         ("nonsense", Errno::NotJson, "json invalid"),
         (&deep, Errno::NotJson, "json invalid"),
-        ("[]", Errno::NotJson, "json invalid: it is no object"),
+        ("[]", Errno::NotJson, "json invalid: it is not an object"),
         ("{}", Errno::Message, "message invalid 'command' is missing"),
         (r#"{"command": null}"#, Errno::Message, "message invalid 'command' is missing"),
         (r#"{"command": 3}"#, Errno::Message, "'command' isn't a string"),

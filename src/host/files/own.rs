@@ -104,7 +104,7 @@ impl Drop for OwnFile {
 }
 
 fn exchanged() -> io::Error {
-    io::Error::other("somebody has put another file in its place")
+    io::Error::other("another file has been put in its place")
 }
 
 /// A socket that has made way. It comes back unless it is removed.

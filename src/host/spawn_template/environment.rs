@@ -235,7 +235,7 @@ mod tests {
             of(&format!("{name}.none")).unwrap_err(),
             format!("env_file = {name}.none: No such file or directory")
         );
-        assert!(of(dir.to_str().unwrap()).unwrap_err().contains("is no regular file"));
+        assert!(of(dir.to_str().unwrap()).unwrap_err().contains("is not a regular file"));
         fs::write(&path, "A\n").unwrap();
         assert_eq!(
             of(&format!("-{name}")).unwrap_err(),

@@ -55,12 +55,12 @@ impl Access {
         let owner = circus.endpoint_owner.as_deref();
         access.token = options.token_file.as_deref().map(|path| {
             let token = token::read(path);
-            token.inspect_err(|why| log.error(format_args!("[access]: {why}; ports serve nobody"))).ok()
+            token.inspect_err(|why| log.error(format_args!("[access]: {why}; ports accept no commands"))).ok()
         });
         access.has_owner = owner.is_some();
         access.owner = owner.and_then(|name| user::uid_of(name).ok().flatten());
         for (role, text) in options.roles() {
-            // What is no list of grants has been reported.
+            // What is not a list of grants has been reported.
             for grant in grants(text).unwrap_or_default() {
                 let mut ids = |names: &[&str], what: &str, look: fn(&str) -> io::Result<Option<u32>>| {
                     let id = |name: &&str| match look(name) {

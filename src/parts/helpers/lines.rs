@@ -62,7 +62,7 @@ impl LoggedLines {
             self.left = left;
             log.info(format_args!("{}: {line}", self.who));
         } else if std::mem::take(&mut self.left) > 0 {
-            log.warning(format_args!("{}: it writes too much: the rest is left out", self.who));
+            log.warning(format_args!("{}: it writes too much: the rest is dropped", self.who));
         }
     }
 }

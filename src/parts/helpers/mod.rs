@@ -146,10 +146,8 @@ impl Helpers {
 
     /// Writes to the log, once, that circus is short of something for helpers and questions.
     fn short(&mut self, trouble: &Trouble, cx: &mut Cx<'_>) {
-        let text = format_args!(
-            "hooks, commands and probes have to wait, since circus is short of something: {}",
-            trouble.why
-        );
+        let text =
+            format_args!("hooks, commands and probes have to wait for lack of a resource: {}", trouble.why);
         cx.log.once(Level::Error, SHORTAGE, text);
         self.enough_at = None;
     }
@@ -279,7 +277,7 @@ impl Part for Helpers {
     fn due(&mut self, cx: &mut Cx<'_>) {
         self.paused_until.take_if(|at| *at <= cx.now);
         if self.enough_at.take_if(|at| *at <= cx.now).is_some() {
-            cx.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes go on"));
+            cx.log.over(Level::Info, SHORTAGE, format_args!("hooks, commands and probes continue"));
         }
         self.end_late_ones(cx.now);
     }
@@ -355,7 +353,7 @@ fn why_not(child: &Child, output: Output, error: SpawnError) -> Trouble {
     let name = child.argv.first().map_or("".into(), |name| name.to_string_lossy());
     if output == Output::Own && error.step == Step::Exec && error.errno == sys::ENOENT {
         let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.into());
-        return format!("there is no {name} in PATH={path}; install it, or take compress out").into();
+        return format!("there is no {name} in PATH={path}; install it, or remove compress").into();
     }
     Trouble::from(error).about(&name)
 }

@@ -162,8 +162,7 @@ impl Builtin for Flapping {
             }
             Input::End => {
                 for (watcher, _) in self.watchers.iter().filter(|(_, record)| record.retry_at.is_some()) {
-                    let text =
-                        format_args!("{watcher}: nobody starts it again now that the plugin is stopped");
+                    let text = format_args!("{watcher}: it stays stopped, because the plugin was stopped");
                     world.log(Level::Warning, text);
                 }
             }
@@ -336,7 +335,7 @@ mod tests {
         let mut play = play(&[("attempts", "1")], |_| {});
         life(&mut play, 0.1, 0.0);
         assert!(
-            matches!(&play.tell(Input::End)[..], [Wish::Log(_, text)] if text.starts_with("web: nobody"))
+            matches!(&play.tell(Input::End)[..], [Wish::Log(_, text)] if text.starts_with("web: it stays stopped"))
         );
     }
 }

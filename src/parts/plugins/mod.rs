@@ -47,7 +47,7 @@ pub fn watchers(around: &Surroundings<'_>, log: &mut Log) -> Vec<WatcherConfig> 
     for plugin in &around.config.plugins {
         let same = |watcher: &WatcherConfig| watcher.name.to_lowercase() == plugin.name.to_lowercase();
         if around.config.watchers.iter().any(same) {
-            log.warning(format_args!("[{}] is left out: there is a watcher of that name", plugin.name));
+            log.warning(format_args!("[{}] is ignored: there is a watcher of that name", plugin.name));
             continue;
         }
         watchers.push(watcher(plugin, around, log));

@@ -131,7 +131,7 @@ impl Builtin for ResourceWatcher {
         self.before = std::mem::take(&mut self.counts);
         for pid in pids {
             if let Some(why) = self.judge(pid, world) {
-                world.log(Level::Warning, format_args!("{name}: process {pid} is ended: {why}"));
+                world.log(Level::Warning, format_args!("{name}: process {pid} is stopped: {why}"));
                 world.order(Task::Kill {
                     name: name.clone(),
                     pid: Some(pid),

@@ -142,14 +142,14 @@ pub fn answer(request: &[u8], page: Option<&str>, complaint: Complaint<'_>) -> O
     let asked = asked.as_ref().map(|(method, path)| (method.as_str(), path.as_str()));
     let (status, kind, body) = match asked {
         _ if !http::has_head(request) => ("431 Request Header Fields Too Large", PLAIN, "too long\n".into()),
-        None => ("400 Bad Request", PLAIN, "no request of HTTP\n".into()),
+        None => ("400 Bad Request", PLAIN, "not an HTTP request\n".into()),
         Some(("GET" | "HEAD", "/metrics")) => ("200 OK", TYPE, Cow::from(page?)),
         Some(("GET" | "HEAD", "/health")) => match complaint() {
             None => ("200 OK", PLAIN, "healthy\n".into()),
             Some(why) => ("503 Service Unavailable", PLAIN, (why + "\n").into()),
         },
         Some(("GET" | "HEAD", _)) => ("404 Not Found", PLAIN, "there are /metrics and /health\n".into()),
-        Some(_) => ("405 Method Not Allowed", PLAIN, "there is GET\n".into()),
+        Some(_) => ("405 Method Not Allowed", PLAIN, "only GET is allowed\n".into()),
     };
     let body = text::to_bytes(&body);
     let length = body.len();
@@ -236,7 +236,7 @@ mod tests {
         let place = Place::Unix(path.to_str().unwrap().into());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let server = Server::open(&place).unwrap();
-        assert_eq!(Server::open(&place).err().as_deref(), Some("somebody else listens there"));
+        assert_eq!(Server::open(&place).err().as_deref(), Some("another process listens there"));
         drop(server);
         assert!(!path.exists());
         std::fs::write(&path, "").unwrap();

@@ -100,7 +100,7 @@ impl WatchDog {
                 continue;
             }
             let Watched { pid, watcher, .. } = process;
-            let text = format_args!("{watcher}: process {pid} is ended: nothing was heard of it");
+            let text = format_args!("{watcher}: process {pid} is stopped: it has sent no message in time");
             world.log(Level::Warning, text);
             world.order(Task::Kill {
                 name: watcher.clone(),

@@ -67,7 +67,7 @@ impl Passed {
             let other = self.others.iter().find(|(other, name)| Some(*other) == number || name == wanted);
             if let Some((number, _)) = other {
                 return Err(format!(
-                    "inherit = {wanted}: descriptor {number}, passed to circus, is no socket"
+                    "inherit = {wanted}: descriptor {number}, passed to circus, is not a socket"
                 ));
             }
             return if config.has_address() { Ok(None) } else { Err(self.none(wanted)) };
@@ -83,7 +83,7 @@ impl Passed {
         let rest = self.rest();
         let rest = if rest.is_empty() { "nothing (LISTEN_FDS, LISTEN_PID)".into() } else { rest };
         format!(
-            "inherit = {wanted}: whoever started circus has passed {rest}; with host, port or path, circus binds a \
+            "inherit = {wanted}: circus was passed {rest}; with host, port or path, circus binds a \
              socket itself then"
         )
     }
@@ -158,7 +158,7 @@ mod tests {
         assert!(three.take(&section("4", &[])).unwrap().is_some());
         assert_eq!(three.rest(), "5 web2");
         let why = three.take(&section("web", &[])).err().unwrap();
-        assert!(why.starts_with("inherit = web: whoever started circus has passed 5 web2;"), "{why}");
+        assert!(why.starts_with("inherit = web: circus was passed 5 web2;"), "{why}");
         assert!(three.take(&section("web", &[("port", "0")])).unwrap().is_none(), "it is bound then");
         let mut twice = passed(vec![("web", listener()), ("web", listener())]);
         assert!(twice.take(&section("web", &[])).err().unwrap().contains("several"));

@@ -69,7 +69,7 @@ impl Streams {
         let done = match ended {
             Ok(Exit::Code(0)) => job.put_in_place(in_use).map_err(|error| io_words(&error)),
             Ok(Exit::Code(code)) => Err(format!("gzip failed with code {code}")),
-            Ok(Exit::Signal(number)) => Err(format!("gzip was ended by signal {number}")),
+            Ok(Exit::Signal(number)) => Err(format!("gzip was killed by signal {number}")),
             Err(why) => Err(why),
         };
         if done.is_err() {
@@ -127,7 +127,7 @@ impl Job {
     fn put_in_place(&self, in_use: bool) -> io::Result<()> {
         let now = self.input.metadata()?;
         if in_use || (now.len(), now.modified()?) != (self.old.len(), self.old.modified()?) {
-            return Err(io::Error::other("it is still written"));
+            return Err(io::Error::other("it is still being written"));
         }
         let Some(old) = old_files(&[&self.live]).into_iter().find(|old| old.id == id(&self.old)) else {
             self.discard();

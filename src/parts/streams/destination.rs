@@ -249,7 +249,7 @@ impl Destination {
             return;
         }
         let broken = error.kind() == ErrorKind::BrokenPipe;
-        let words = if broken { "nobody reads it".into() } else { io_words(error) };
+        let words = if broken { "it has no reader".into() } else { io_words(error) };
         // A reader may open a FIFO at any time. One who has left circus's own standard output does not come back.
         let ours = matches!(self.place, Place::Stdout | Place::Stderr);
         held.hopeful = !ours || is_full(error);

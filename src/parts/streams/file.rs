@@ -240,7 +240,7 @@ impl FileStream {
     /// No old files are to be kept, or one of them cannot be renamed.
     pub fn rotate_now(&mut self, said: &mut Vec<Notice>) -> io::Result<bool> {
         if !self.keeps_old() {
-            return Err(io::Error::other("backup_count is 0, so that there is nothing to rotate to"));
+            return Err(io::Error::other("backup_count is 0, so there is nothing to rotate to"));
         }
         let _ = self.measure();
         if self.size == 0 {

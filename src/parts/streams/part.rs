@@ -18,8 +18,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-/// How long all pipes together are read in one turn, so that clients wait for many busy ones no longer than for one.
-const READ_SLICE: Duration = Duration::from_millis(2);
+/// How long all pipes together are read in one turn, so that clients wait for many busy ones no longer than for one: at
+/// most for the rest of a turn and the whole of the next.
+const READ_SLICE: Duration = Duration::from_millis(1);
 
 /// The outputs of a process that is about to be made: both ends of each pipe, and whose sink it will feed.
 pub(super) type NewOutputs = Vec<(OwnedFd, OwnedFd, Owner)>;

@@ -59,7 +59,7 @@ impl Address {
                 "address = {}: give a path, or an IP address; names are not looked up",
                 shorten(name)
             )),
-            (_, None) => Err(format!("address = {}: the port is no number up to 65535", shorten(name))),
+            (_, None) => Err(format!("address = {}: the port is not a number up to 65535", shorten(name))),
         }
     }
 

@@ -205,7 +205,7 @@ def no_json(d):
          key="empty object", theirs=None, ours=(3, "message invalid 'command' is missing"))
 @differs("everything gets an answer, also what follows; Circus answers nobody any more",
          manual="Every request gets an answer", key="no object", theirs=None,
-         ours=(1, "json invalid: it is no object"))
+         ours=(1, "json invalid: it is not an object"))
 @differs("everything gets an answer, also what follows; Circus answers nobody any more",
          manual="Every request gets an answer", key="then", theirs=None, ours="ok")
 def no_request(d):

@@ -124,7 +124,7 @@ def removed_option(d):
 
 @reload.alone(BASE, down=("late",))
 @differs("the error says what is wrong, and where", manual="Its errors are reported", key="reason", theirs="server error",
-         ours="the configuration is not taken, nothing has changed:\n"
+         ours="the configuration was not applied, nothing has changed:\n"
               "{dir}/circus.ini:15: `numprocesses = many` is not a whole number")
 def broken_file(d):
     seen = take(d, changed(("numprocesses = 2", "numprocesses = many")))

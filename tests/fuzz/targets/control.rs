@@ -207,7 +207,9 @@ pub fn replies(input: &[u8]) {
 /// However the bytes come, the lines are the same.
 pub fn frames(input: &[u8]) {
     let mut random = Random::new(input.len() as u64, 7);
-    let huge = input.first().is_some_and(|byte| byte % 64 == 0);
+    // Seldom, and not by what inputs have in common that are made of each other: it takes as long as a thousand others.
+    let sum = input.iter().fold(1, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
+    let huge = sum.is_multiple_of(1000);
     let huge = if huge { vec![b'x'; LIMIT - 2 + random.below(5)] } else { Vec::new() };
     let bytes = [&huge, input].concat();
     let (mut inbox, mut lines) = (Inbox::default(), Lines::default());

@@ -60,9 +60,9 @@ pub fn metrics(input: &[u8]) {
         page,
         "healthy\n",
         "too long\n",
-        "no request of HTTP\n",
+        "not an HTTP request\n",
         "there are /metrics and /health\n",
-        "there is GET\n",
+        "only GET is allowed\n",
     ];
     assert!(body.is_empty() || texts.contains(&body) && Some(body.len()) == length, "{found}");
     let (method, path) = http::request(input).unwrap_or_default();

@@ -275,7 +275,7 @@ def attack_where_the_user_has_all_processes_that_it_may_have_a_hook_waits(scene)
     until(lambda: logged("true: clone: Resource temporarily unavailable"), "the shortage")
     other.terminate()
     other.wait()
-    until(lambda: logged("hooks, commands and probes go on"), "the hook")
+    until(lambda: logged("hooks, commands and probes continue"), "the hook")
     argv = [program, "ctl", "--endpoint", f"{home}/sock", "status", "app"]
     until(lambda: subprocess.check_output(argv, text=True).strip() == "active", "the watcher")
     check("the watcher has started in the end", logged("app is being stopped"), False)

@@ -207,7 +207,7 @@ def attack_env_file_shows_nobody_what_only_root_may_read(scene):
         + watcher.format("root", secret) + "stdout_stream.class = QueueStream\n" + OTHER)
     for name in files:
         until(lambda name=name: circus.ctl("status", name) == "stopped", "the end of the tries")
-        why = "it is no regular file" if name == "fifo" else "Permission denied"
+        why = "it is not a regular file" if name == "fifo" else "Permission denied"
         check(f"a user's process does not get it: {name}", f"env_file = {files[name]}: {why}" in circus.ctl("why", name))
     check("root's process gets it", until(lambda: circus.ctl("tail", "root"), "the output"), "only-roots")
     check("nobody waits for a FIFO", circus.ctl("status", "other"), "active")

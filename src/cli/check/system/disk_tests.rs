@@ -80,7 +80,7 @@ fn programs_that_cannot_be_executed_are_told_of() {
     for (cmd, wanted) in [
         ("./plain", "`/w/./plain` is not executable: chmod +x it"),
         ("./dir", "`/w/./dir` is a directory and no program"),
-        ("./fifo", "`/w/./fifo` is no file that can be executed"),
+        ("./fifo", "`/w/./fifo` is not an executable file"),
         ("./dangling", "`/w/./dangling` is a link to `/gone/x`, which does not exist"),
         ("./loop", "`/w/./loop` is a link to `loop`, which does not exist"),
         ("./no_interpreter", "`/w/./no_interpreter` is to be run by `/bin/pyhton`, which does not exist"),
@@ -145,9 +145,9 @@ fn directories_and_files_in_each_others_place_are_told_of() {
             "3 error `/w/dir` is a directory and no file",
         ),
         ("[watcher:a]\ncmd = sh\nenv_file = dir", "3 error `/w/dir` is a directory and no file"),
-        ("[watcher:a]\ncmd = sh\nworking_dir = run", "3 error `/w/run` is no directory"),
-        ("[socket:a]\npath = run", "2 error `/w/run` exists and is no socket: remove it"),
-        ("[circus]\nendpoint = /w/dir", "2 error `/w/dir` exists and is no socket: remove it"),
+        ("[watcher:a]\ncmd = sh\nworking_dir = run", "3 error `/w/run` is not a directory"),
+        ("[socket:a]\npath = run", "2 error `/w/run` exists and is not a socket: remove it"),
+        ("[circus]\nendpoint = /w/dir", "2 error `/w/dir` exists and is not a socket: remove it"),
     ] {
         let found = found(text);
         assert!(found.len() == 1 && found[0].starts_with(wanted), "{text}: {found:?}");

@@ -112,7 +112,7 @@ fn what_is_missing_is_reported() {
         ),
         (
             "[watcher:a]\ncmd = sh\nstdout_stream.class = SyslogStream\nstdout_stream.address = 1.2.3.4:70000",
-            "4 error address = 1.2.3.4:70000: the port is no number up to 65535",
+            "4 error address = 1.2.3.4:70000: the port is not a number up to 65535",
         ),
         ("[watcher:a]\ncmd = sh\nhealth = exec:./no x", "3 error there is no program `/w/./no`"),
         ("[watcher:a]\ncmd = sh\nready = log:[x", "3 error `ready = log:[x`: a [ is never closed"),

@@ -103,7 +103,7 @@ fn a_reader_who_has_gone_is_said_once_and_never_waited_for() {
         now += Duration::from_secs(1);
     }
     let notices = destination.take_notices();
-    assert!(notices.len() == 1 && notices[0].1.contains("nobody reads it"), "{notices:?}");
+    assert!(notices.len() == 1 && notices[0].1.contains("it has no reader"), "{notices:?}");
     assert_eq!((destination.next_retry(), destination.wants_write()), (None, None));
 }
 
@@ -116,7 +116,7 @@ fn a_fifo_need_not_have_a_reader() {
     let mut now = Instant::now();
     let mut destination = Destination::open(&Place::at(&path), 0, now).unwrap();
     destination.write(b"early\n", now);
-    assert!(destination.take_notices()[0].1.contains("nobody reads it"));
+    assert!(destination.take_notices()[0].1.contains("it has no reader"));
     let mut reader = OpenOptions::new().read(true).custom_flags(NEVER_WAIT).open(&path).unwrap();
     now = destination.next_retry().unwrap();
     destination.flush(now);

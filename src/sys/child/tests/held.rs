@@ -20,7 +20,7 @@ fn a_child_that_is_held_is_not_waited_for_and_goes_on_when_it_can() {
         let lease = lease(&held);
         let mut spawner = spawner();
         let pid = spawner.spawn(&program(&[held.text()])).unwrap();
-        assert_eq!(spawner.late.len(), 1, "it has not become its program yet");
+        assert_eq!(spawner.late.len(), 1, "it could not execute its program yet");
         drop(lease);
         assert_eq!(wait_for(pid), 0);
         assert_eq!(spawner.late_failure(pid), None);

@@ -119,7 +119,7 @@ fn files_of_another_kind_are_refused_with_one_note() {
         let finding = &document.findings[0];
         assert_eq!((finding.origin.line, finding.severity), (0, Severity::Fatal));
     }
-    assert_eq!(fatal_lines(&"[a]\n".repeat(10_010)), [10_001]);
+    assert_eq!(fatal_lines(&"[a]\n".repeat(100_010)), [100_001]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::stop::AFTER_KILL;
 use super::time::Time;
 use super::watcher::{Status, Watcher};
 use super::{Action, Level, Pid, Whom};
+use crate::seldom::{Empty, Seldom};
 use crate::signals::SIGKILL;
 
 /// How many seconds the rest of a group is spared at most. A container manager waits for ten.
@@ -27,6 +28,26 @@ pub(super) fn rest_of_stop(exit: Exit, signum: i32, kill_at: Time, now: Time) ->
     }
     let ask_at = now.plus((kill_at.since(now) / 2.0).min(SPARED));
     Fate::Spared { signum, ask_at, kill_at }
+}
+
+/// What the processes of a watcher have left behind.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Members of the groups of those that have ended.
+    pub(super) remnants: Vec<Remnant>,
+    /// Processes that SIGKILL did not end.
+    pub(super) survivors: Vec<Pid>,
+}
+
+impl Empty for Left {
+    const EMPTY: &'static Self = &Left { remnants: Vec::new(), survivors: Vec::new() };
+}
+
+impl Seldom<Left> {
+    /// The members of groups, to be changed.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Remnant> {
+        self.get_mut().into_iter().flat_map(|left| &mut left.remnants)
+    }
 }
 
 impl Watcher {

@@ -5,11 +5,12 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
-use super::generations::Past;
+use super::generations::Proven;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
-use super::process::{Fate, Process, Processes, Remnant};
+use super::process::{Fate, Process, Processes};
+use super::remnants::Left;
 use super::respawn::Backoff;
 use super::run::{Slot, State};
 use super::spawning::Spawning;
@@ -67,7 +68,9 @@ pub struct Watcher {
     pub id: WatcherId,
     /// Its options.
     pub config: Rc<WatcherConfig>,
-    pub(super) settings: Settings,
+    /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
+    pub(super) loaded: Option<Rc<WatcherConfig>>,
+    pub(super) settings: Seldom<Settings>,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -95,26 +98,6 @@ pub(super) struct Spawns {
     pub(super) by_old: bool,
 }
 
-/// What its processes have left behind.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// Members of the groups of those that have ended.
-    pub(super) remnants: Vec<Remnant>,
-    /// Processes that SIGKILL did not end.
-    pub(super) survivors: Vec<Pid>,
-}
-
-impl Empty for Left {
-    const EMPTY: &'static Self = &Left { remnants: Vec::new(), survivors: Vec::new() };
-}
-
-impl Seldom<Left> {
-    /// The members of groups, to be changed.
-    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Remnant> {
-        self.get_mut().into_iter().flat_map(|left| &mut left.remnants)
-    }
-}
-
 /// What its start waits for.
 #[derive(Debug, Default)]
 pub(super) struct Prerequisites {
@@ -131,18 +114,31 @@ impl Empty for Prerequisites {
         &Prerequisites { demand: Demand::NONE, dependency: DependencyState::NONE, logged_wait: None };
 }
 
-/// Where its options come from.
+/// What has become of other options that it has had, or has got.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// Since when they hold.
     pub(super) since: Time,
-    /// Others that it had or is to have.
-    pub(super) past: Seldom<Past>,
-    /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
-    pub(super) loaded: Option<Rc<WatcherConfig>>,
+    /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
+    pub(super) proven: Option<Proven>,
+    /// Those of the good generation before, and since when they held.
+    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
+    /// What has become of newer ones, which the file still has.
+    pub(super) behind: Option<Box<str>>,
     /// How many bytes of text commands have added.
     #[cfg(feature = "edit")]
     pub(super) added: usize,
+}
+
+impl Empty for Settings {
+    const EMPTY: &'static Self = &Settings {
+        since: Time(0),
+        proven: None,
+        previous: None,
+        behind: None,
+        #[cfg(feature = "edit")]
+        added: 0,
+    };
 }
 
 /// Why a watcher is down that was to run.
@@ -434,5 +430,17 @@ impl Watcher {
         let process = self.processes.remove(wid)?;
         cx.pids.remove(&process.pid);
         Some(process)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arbiter::process::Process;
+
+    #[test]
+    fn what_there_are_thousands_of_is_small() {
+        let sizes = [size_of::<Watcher>(), size_of::<WatcherConfig>(), size_of::<Process>()];
+        assert!(sizes.iter().zip([248, 168, 40]).all(|(size, most)| *size <= most), "{sizes:?}");
     }
 }

@@ -5,6 +5,7 @@ mod system;
 
 use super::program::Program;
 use super::{answer, answer_json};
+use crate::config::check::way::Once;
 use crate::config::{self, Files, Finding, Severity, load};
 use crate::host::disk::Disk;
 use crate::host::endpoint;
@@ -58,6 +59,7 @@ fn check(path: &str, as_json: bool, offline: bool) -> bool {
         if offline {
             (around.ids, machine) = ((0, 0), &Elsewhere);
         }
+        let machine = &Once::new(machine);
         findings.extend(system::check(config, machine, around));
         findings.extend(config::check::writable::check(config, machine, around, true));
         findings.extend(config::check::reach::check(config, machine, &control, &cwd));

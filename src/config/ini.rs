@@ -13,7 +13,7 @@ use std::rc::Rc;
 pub const LONGEST: usize = 16 << 20;
 
 /// It may have so many section headers.
-pub const MOST_SECTIONS: u32 = 10_000;
+pub const MOST_SECTIONS: u32 = 100_000;
 
 /// So many lines of a file are complained of.
 const MOST_NOTES: usize = 1000;

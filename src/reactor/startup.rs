@@ -35,7 +35,7 @@ use crate::sys::{io_words, memory, process};
 use crate::views::tail::last_output;
 #[cfg(feature = "check")]
 use crate::{
-    config::check::{reach, writable},
+    config::check::{reach, way::Once, writable},
     host::surroundings::around,
 };
 use std::ffi::OsStr;
@@ -279,9 +279,11 @@ pub(crate) fn say_findings(log: &mut Log, findings: &[Finding]) {
 fn advice(config: &Config, endpoint: &str, cwd: &str) -> Vec<Finding> {
     let mut found = check(config, endpoint);
     #[cfg(feature = "check")]
-    found.extend(writable::check(config, &Disk, around(&environ(), cwd), false));
+    let machine = &Once::new(&Disk);
     #[cfg(feature = "check")]
-    found.extend(reach::check(config, &Disk, endpoint, cwd));
+    found.extend(writable::check(config, machine, around(&environ(), cwd), false));
+    #[cfg(feature = "check")]
+    found.extend(reach::check(config, machine, endpoint, cwd));
     found
 }
 

@@ -22,7 +22,7 @@ use crate::parts::streams::log_match::wrong_line;
 #[cfg(feature = "logs")]
 use crate::{config::StreamKind, parts::streams::syslog::Address};
 
-use crate::sorted::Sorted;
+use crate::sorted::{Sorted, sort};
 use std::io::ErrorKind;
 
 /// Everything that this machine lacks.
@@ -78,6 +78,7 @@ struct System<'a> {
 
 /// What is known of a directory.
 enum Listing {
+    /// In order.
     Names(Vec<String>),
     Missing,
     Unknown,
@@ -307,7 +308,7 @@ impl System<'_> {
     fn exists(&mut self, path: &str) -> bool {
         let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
         match self.list(if dir.is_empty() { "/" } else { dir }) {
-            Listing::Names(names) => names.iter().any(|other| other == name),
+            Listing::Names(names) => names.binary_search_by(|other| other.as_str().cmp(name)).is_ok(),
             Listing::Missing => false,
             Listing::Unknown => true,
         }
@@ -316,7 +317,7 @@ impl System<'_> {
     fn list(&mut self, dir: &str) -> &Listing {
         let (files, dir) = (self.files, tidy(dir));
         self.listed.get_or_insert_with(dir.clone(), || match files.list(&dir) {
-            Ok(names) => Listing::Names(names),
+            Ok(names) => Listing::Names(sort(names)),
             Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Listing::Missing
             }

@@ -9,6 +9,7 @@ use super::tail::Followed;
 use super::{REFUSED, code_of_answer, complain, deadline_of, meant, properties, put_json, waits, write_out};
 use crate::arbiter::request::Matching;
 use crate::config::pattern::is_pattern;
+use crate::config::row::Role;
 use crate::control::args::CliArgs;
 use crate::control::matching::Matcher;
 use crate::control::plain::plain_text;
@@ -143,8 +144,8 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     Ok(code)
 }
 
-/// The names that are meant, each once; a pattern for which there is none is the error. So is a name, where it may be a
-/// PID or a count that is mistyped: half of such a command must not be done.
+/// The names that are meant, each once. A pattern for which there is none is the error, and so is a name, unless the
+/// command only looks: of `stop web wroker` nothing is to be done.
 fn names(
     connection: &mut Connection,
     invocation: &Invocation,
@@ -152,12 +153,13 @@ fn names(
 ) -> Result<Result<Vec<String>, String>, Trouble> {
     let mut found: Vec<String> = Vec::new();
     let takes_patterns = invocation.command.flags().any(|flag| flag.name == "match");
-    let takes_number = ["PID", "NB"].iter().any(|number| invocation.command.usage().contains(number));
     let mut known: Option<Vec<String>> = None;
     let all = [String::from("*")];
     let (_, words) = named(invocation);
+    let changes = invocation.command.role != Role::Look && invocation.command.name != "tail";
     for word in if words.is_empty() { all.as_slice() } else { words } {
-        if takes_patterns || !takes_number && !is_pattern(word) {
+        let is_name = !is_pattern(word);
+        if is_name && !changes || takes_patterns && !is_name {
             found.push(word.clone());
             continue;
         }
@@ -170,13 +172,10 @@ fn names(
                 unknown.insert(all.collect())
             }
         };
-        let pattern = Matcher::new(word, Matching::Glob).map_err(Trouble::Other)?;
+        let how = if is_name { Matching::Simple } else { Matching::Glob };
+        let pattern = Matcher::new(word, how).map_err(Trouble::Other)?;
         let before = found.len();
-        let is_meant = |name: &&String| match is_pattern(word) {
-            true => pattern.matches(name) || *name == word,
-            false => **name == word.to_lowercase(),
-        };
-        found.extend(all.iter().filter(is_meant).cloned());
+        found.extend(all.iter().filter(|name| pattern.matches(name) || *name == word).cloned());
         if found.len() == before {
             return Ok(Err(word.clone()));
         }

@@ -2,7 +2,9 @@
 
 use crate::config::Files;
 use crate::config::include::{Owned, join};
-use std::io::ErrorKind;
+use crate::sorted::Sorted;
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
 
 /// So many symbolic links may lead from one to the next, as in the kernel.
 const MOST_LINKS: usize = 40;
@@ -45,9 +47,53 @@ impl Way {
             None => return false,
             Some("" | ".") => {}
             Some("..") => self.at.truncate(self.at.rfind('/').unwrap_or(0)),
-            Some(part) => self.at = format!("{}/{part}", self.at),
+            Some(part) => self.at.extend(["/", part]),
         }
         true
+    }
+}
+
+/// Files of which each place is looked at once, however many watchers name it.
+pub struct Once<'a> {
+    files: &'a dyn Files,
+    looks: RefCell<Sorted<String, Result<Owned, ErrorKind>>>,
+    /// The beginnings of programs.
+    begins: RefCell<Sorted<String, Vec<u8>>>,
+}
+
+impl<'a> Once<'a> {
+    /// Nothing was looked at yet.
+    pub fn new(files: &'a dyn Files) -> Once<'a> {
+        Once { files, looks: RefCell::default(), begins: RefCell::default() }
+    }
+}
+
+impl Files for Once<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.files.read(path)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        self.files.list(dir)
+    }
+
+    fn begin(&self, path: &str, most: usize) -> io::Result<Vec<u8>> {
+        if let Some(known) = self.begins.borrow().get(path).filter(|known| known.len() == most) {
+            return Ok(known.clone());
+        }
+        let found = self.files.begin(path, most)?;
+        self.begins.borrow_mut().insert(path.into(), found.clone());
+        Ok(found)
+    }
+
+    fn owner(&self, path: &str) -> io::Result<Owned> {
+        if let Some(known) = self.looks.borrow().get(path) {
+            return known.clone().map_err(io::Error::from);
+        }
+        let found = self.files.owner(path);
+        let known = found.as_ref().map(Owned::clone).map_err(io::Error::kind);
+        self.looks.borrow_mut().insert(path.into(), known);
+        found
     }
 }
 

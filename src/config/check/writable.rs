@@ -13,7 +13,7 @@ use crate::config::model::{Config, Finding, Origin, Origins, Severity, WatcherCo
 use crate::config::options::{access, global, watcher};
 use crate::config::{Files, PluginKind, pattern, text};
 use crate::sorted::Sorted;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 /// File systems that answer when somebody else does.
 const REMOTE: &str = "fuse nfs cifs smb 9p ceph afs autofs";
@@ -22,13 +22,13 @@ const REMOTE: &str = "fuse nfs cifs smb 9p ceph afs autofs";
 /// never answer.
 pub fn check(config: &Config, files: &dyn Files, around: Around<'_>, may_wait: bool) -> Vec<Finding> {
     let read = |file| files.read(file).map(|bytes| text::from_bytes(&bytes)).unwrap_or_default();
-    let (looks, right, found, own) = (Sorted::new(), Sorted::new(), Checker::default(), around.ids.0);
+    let (right, found, own) = (Sorted::new(), Checker::default(), around.ids.0);
     // Below another root of users, all those of outside look like one.
     let knows_all = read("/proc/self/uid_map").contains("4294967295");
     let (users, groups) = (table(files, "/etc/passwd"), table(files, "/etc/group"));
     let mounts = if may_wait { String::new() } else { read("/proc/self/mounts") };
     let remote = mounts.lines().filter_map(remote_mount).collect();
-    let mut system = Writable { files, around, users, groups, knows_all, remote, looks, right, found };
+    let mut system = Writable { files, around, users, groups, knows_all, remote, right, found };
     let starts = format!("what circus runs as {}", system.name(own));
     let main = config.files.first().map_or("", |file| file);
     let dir = main.rsplit_once('/').map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir });
@@ -71,8 +71,6 @@ struct Writable<'a> {
     knows_all: bool,
     /// Where file systems begin that are not looked at.
     remote: Vec<String>,
-    /// The places that were looked at.
-    looks: Sorted<String, io::Result<Owned>>,
     /// The ways on which nothing is wrong, for which user and whether what they lead to holds files, and whether that
     /// exists: many watchers run the same program.
     right: Sorted<String, ((u32, bool), bool)>,
@@ -228,13 +226,11 @@ impl Writable<'_> {
         name(&self.users, uid)
     }
 
-    fn look(&mut self, path: &str) -> Result<Owned, ErrorKind> {
+    fn look(&self, path: &str) -> Result<Owned, ErrorKind> {
         if self.remote.iter().any(|mount| mount == path) {
             return Err(ErrorKind::WouldBlock);
         }
-        let files = self.files;
-        let owned = self.looks.get_or_insert_with(path.to_string(), || files.owner(path));
-        owned.as_ref().map(Owned::clone).map_err(io::Error::kind)
+        self.files.owner(path).map_err(|why| why.kind())
     }
 }
 
@@ -262,6 +258,7 @@ fn name(entries: &[Vec<String>], id: u32) -> String {
 mod tests {
     use super::*;
     use crate::config::{Names, load};
+    use std::io;
 
     /// A machine: a configuration, and `PATH MODE UID GID [LINK]` of each file that is not root's alone.
     struct Machine(&'static str, &'static str);

@@ -406,10 +406,7 @@ fn several_names_and_patterns_are_a_request_each() {
         (&["kill", "all"], "program all not found; '*' stands for all"),
         (&["stop", "web1,web2"], "program web1,web2 not found; names are separated by blanks"),
         (&["tail", "other", "stderr"], "program stderr not found; did you mean --stderr?"),
-        (
-            &["logs", "other"],
-            "'other' is not an action; use rotate or reopen; to see the output, use tail other",
-        ),
+        (&["logs", "other"], "'other' is not an action; use rotate or reopen; tail NAME shows the output"),
         (&["set", "other", "numprocs", "2"], "unknown key 'numprocs'; did you mean numprocesses?"),
     ] {
         let (code, _, err) = run(args);

@@ -117,7 +117,8 @@ fn what_cannot_be_rotated_or_reopened_is_told() {
     );
     told.0.log.line("cannot reopen");
     assert_eq!(told.0.ctl_refused(&["logs", "reopen", "x"]), "program x not found");
-    assert_eq!(told.0.ctl_refused(&["logs", "remove"]), "'remove' is not an action; use rotate or reopen");
+    let refused = told.0.ctl_refused(&["logs", "remove"]);
+    assert_eq!(refused, "'remove' is not an action; use rotate or reopen; tail NAME shows the output");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::args::{Invocation, OPTIONS};
 use super::client::Connection;
 use crate::config::Kind;
-use crate::config::check::suggest::{key, nearest};
+use crate::config::check::suggest::nearest;
 use crate::config::options::{self, Built, Live, Place};
 use crate::control::args::Flag;
 use crate::control::commands::{self, COMMANDS, Command};
@@ -154,8 +154,11 @@ fn habit(command: &Command, place: &str, word: &str) -> Option<String> {
         }
         ("NAME", _) if all => "'*' stands for all".into(),
         ("NAME", _) if word.contains(',') => "names are separated by blanks".into(),
-        ("KEY", _) => key(Place::Watcher, word)?.replace('`', ""),
-        (_, "logs") if place.contains('|') => format!("to see the output, use tail {word}"),
+        ("KEY", _) => {
+            let is_alias = |row: &&'static options::Spec| row.aliases.split(' ').any(|alias| alias == word);
+            format!("did you mean {}?", Place::Watcher.options().find(is_alias)?.key)
+        }
+        (_, "logs") if place.contains('|') => "tail NAME shows the output".into(),
         _ => return None,
     })
 }

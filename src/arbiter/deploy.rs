@@ -57,8 +57,7 @@ impl Arbiter {
             let before = std::mem::replace(&mut watcher.config, Rc::clone(&config));
             watcher.keep_proven(before, now);
         }
-        watcher.settings.loaded = Some(config);
-        watcher.settings.past.take_behind();
+        (watcher.loaded, watcher.settings.behind) = (Some(config), None);
         self.dependencies.have_changed(&watcher.config);
         self.cx.act(Action::Changed(id));
         let Reading { ticket, waiting, .. } = *reading;
@@ -83,7 +82,7 @@ impl Arbiter {
 
     fn roll_back(&mut self, name: &str, wait: &Wait) -> Answered {
         let watcher = self.named(name)?;
-        let past = &watcher.settings.past;
+        let past = &watcher.settings;
         let is_tried = watcher.has_two_generations();
         if past.proven.is_none() && past.previous.is_none() && !is_tried {
             let text = format!("'{}' has no generation before this one", watcher.config.name);
@@ -127,13 +126,12 @@ impl Watcher {
 
     /// By which step it would come to what the file says now, and for which keys.
     fn step_to(&self, new: &WatcherConfig) -> (&'static str, Vec<String>) {
-        let old = self.settings.loaded.as_ref().unwrap_or(&self.config);
+        let old = self.loaded.as_ref().unwrap_or(&self.config);
         if old.says_the_same(new) {
             return ("keep", Vec::new());
         }
         let mut config = WatcherConfig::clone(&self.config);
-        let changes =
-            config.take_over(if self.settings.past.behind.is_some() { &self.config } else { old }, new);
+        let changes = config.take_over(if self.settings.behind.is_some() { &self.config } else { old }, new);
         let has = |live| changes.iter().any(|change| change.live == live);
         let step = match has(Live::Reload) || has(Live::Fixed) {
             true => "reload",
@@ -176,8 +174,8 @@ impl Watcher {
         self.give_reload_up("a command has rolled it back", cx);
         cx.outcome.reload_failure = None;
         self.go_back(ROLLED_BACK.into(), cx);
-        if self.settings.past.take_behind() {
-            self.settings.past.behind = Some(ROLLED_BACK.into());
+        if self.settings.behind.is_some() {
+            self.settings.behind = Some(ROLLED_BACK.into());
         }
         self.dismiss_new(cx);
     }
@@ -196,18 +194,18 @@ impl Watcher {
         if self.has_two_generations() {
             return self.take_back(cx);
         }
-        if self.settings.past.proven.is_some() {
+        if self.settings.proven.is_some() {
             return self.go_back(ROLLED_BACK.into(), cx);
         }
-        let Some((config, since)) = self.settings.past.previous.take() else { return };
-        let (before, held) = (std::mem::replace(&mut self.config, config), self.settings.past.since);
+        let Some((config, since)) = self.settings.get_mut().and_then(|it| it.previous.take()) else { return };
+        let (before, held) = (std::mem::replace(&mut self.config, config), self.settings.since);
         if self.status() == Status::Active {
             self.keep_proven(Rc::clone(&before), cx.now);
         }
-        if self.settings.past.proven.is_none() {
-            self.settings.past.previous = Some((before, held));
+        if self.settings.proven.is_none() {
+            self.settings.previous = Some((before, held));
         }
-        (self.settings.past.since, self.settings.past.behind) = (since, Some(ROLLED_BACK.into()));
+        (self.settings.since, self.settings.behind) = (since, Some(ROLLED_BACK.into()));
         cx.outcome.has_other_options = true;
         cx.act(Action::Changed(self.id));
         self.renew(cx);

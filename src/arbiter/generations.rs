@@ -17,46 +17,7 @@ use super::time::Time;
 use super::watcher::{Goal, Status, Watcher};
 use super::{Action, Level, Pid};
 use crate::config::WatcherConfig;
-use crate::seldom::{Empty, Seldom};
 use std::rc::Rc;
-
-/// What a watcher keeps of other generations than the one that its options make.
-#[derive(Debug, Default)]
-pub(super) struct Past {
-    /// The options that last made a good generation of processes, as long as no reload has succeeded with those that came after them.
-    pub(super) proven: Option<Proven>,
-    /// Those of the good generation before, and since when they held.
-    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
-    /// What has become of newer ones, which the file still has.
-    pub(super) behind: Option<Box<str>>,
-    /// Since when the options that it has hold, if it has had others.
-    pub(super) since: Time,
-    /// How many bytes of text commands have added.
-    #[cfg(feature = "edit")]
-    pub(super) added: usize,
-}
-
-impl Empty for Past {
-    const EMPTY: &'static Self = &Past {
-        proven: None,
-        previous: None,
-        behind: None,
-        since: Time(0),
-        #[cfg(feature = "edit")]
-        added: 0,
-    };
-}
-
-impl Seldom<Past> {
-    fn take_proven(&mut self) -> Option<Proven> {
-        self.get_mut()?.proven.take()
-    }
-
-    /// Whether it was behind its file, which it is not any more.
-    pub(super) fn take_behind(&mut self) -> bool {
-        self.get_mut().is_some_and(|past| past.behind.take().is_some())
-    }
-}
 
 /// Options that have made a good generation, while those that came after them have not.
 #[derive(Debug)]
@@ -71,7 +32,7 @@ pub(super) struct Proven {
 impl Watcher {
     /// The last options that have made a good generation.
     fn proven(&self) -> &Rc<WatcherConfig> {
-        self.settings.past.proven.as_ref().map_or(&self.config, |proven| &proven.config)
+        self.settings.proven.as_ref().map_or(&self.config, |proven| &proven.config)
     }
 
     /// The options that make its next process.
@@ -90,9 +51,8 @@ impl Watcher {
     /// It runs on options that newer ones were to take the place of: since when those hold, and what has become of
     /// the newer ones.
     pub fn fallen_back(&self) -> Option<(Time, &str)> {
-        let failed =
-            self.settings.past.proven.as_ref().and_then(|it| Some((it.since, it.failed.as_deref()?)));
-        failed.or(self.settings.past.behind.as_deref().map(|why| (self.settings.past.since, why)))
+        let failed = self.settings.proven.as_ref().and_then(|it| Some((it.since, it.failed.as_deref()?)));
+        failed.or(self.settings.behind.as_deref().map(|why| (self.settings.since, why)))
     }
 
     /// The manner of a reload for which nobody has asked for another one.
@@ -104,17 +64,17 @@ impl Watcher {
     /// It has got other options, which make its processes anew; those before were these, which are good if a process
     /// of theirs does its work.
     pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>, now: Time) {
-        let since = std::mem::replace(&mut self.settings.past.since, now);
+        let since = std::mem::replace(&mut self.settings.since, now);
         let works = self.processes.that_run().any(Process::is_ready);
         if self.status() == Status::Active && self.goal == Goal::Up && works {
-            self.settings.past.proven.get_or_insert(Proven { config: before, since, failed: None });
+            self.settings.proven.get_or_insert(Proven { config: before, since, failed: None });
         }
     }
 
     /// The options that hold now make its processes, for good or ill.
     pub(super) fn forget_proven(&mut self, cx: &mut Cx) {
-        let Some(proven) = self.settings.past.take_proven() else { return };
-        self.settings.past.previous = Some((proven.config, proven.since));
+        let Some(proven) = self.settings.get_mut().and_then(|it| it.proven.take()) else { return };
+        self.settings.previous = Some((proven.config, proven.since));
         cx.act(Action::Changed(self.id));
     }
 
@@ -131,7 +91,7 @@ impl Watcher {
         if self.run().manner.deploys {
             return self.go_back(failed, cx);
         }
-        let Some(proven) = self.settings.past.get_mut().and_then(|past| past.proven.as_mut()) else { return };
+        let Some(proven) = self.settings.get_mut().and_then(|it| it.proven.as_mut()) else { return };
         proven.failed = Some(failed);
         let name = &self.config.name;
         let text = format!("{name}: its processes keep the previous options until a reload succeeds");
@@ -141,9 +101,9 @@ impl Watcher {
 
     /// Its options are again those that last made a good generation, if newer ones have not.
     pub(super) fn go_back(&mut self, behind: Box<str>, cx: &mut Cx) {
-        let Some(proven) = self.settings.past.take_proven() else { return };
+        let Some(proven) = self.settings.get_mut().and_then(|it| it.proven.take()) else { return };
         self.config = proven.config;
-        (self.settings.past.since, self.settings.past.behind) = (proven.since, Some(behind));
+        (self.settings.since, self.settings.behind) = (proven.since, Some(behind));
         cx.outcome.has_other_options = true;
         cx.act(Action::Changed(self.id));
     }
@@ -152,7 +112,7 @@ impl Watcher {
     /// how many it has to do it. None that a reload makes by the same options as before has to.
     fn trial(&self) -> Option<f64> {
         let soak = self.run().manner.soak;
-        match self.settings.past.proven.is_some() {
+        match self.settings.proven.is_some() {
             true => Some(soak.max(Backoff::of(&self.config).stable)),
             false => Some(soak).filter(|soak| *soak > 0.0),
         }

@@ -151,7 +151,7 @@ impl Arbiter {
         for config in watchers {
             let id = arbiter.insert(config);
             if let Some(watcher) = arbiter.watchers.get_mut(&id) {
-                watcher.settings.loaded = Some(watcher.config.clone());
+                watcher.loaded = Some(watcher.config.clone());
             }
         }
         arbiter

@@ -127,7 +127,7 @@ impl Arbiter {
     /// The watchers that a file once named and that are not among these.
     pub(super) fn not_in(&self, ids: &[Option<WatcherId>]) -> Vec<WatcherId> {
         let named: Sorted<WatcherId, ()> = ids.iter().flatten().map(|id| (*id, ())).collect();
-        let of_file = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.settings.loaded.is_some());
+        let of_file = |id: &WatcherId| self.watchers.get(id).is_some_and(|w| w.loaded.is_some());
         let mut gone = self.by_priority();
         gone.retain(|id| of_file(id) && !named.contains_key(id));
         gone.reverse();
@@ -140,21 +140,21 @@ impl Arbiter {
         self.cx.log(Level::Info, text);
         let id = self.admit(config);
         let watcher = self.watchers.get_mut(&id)?;
-        watcher.settings.loaded = Some(watcher.config.clone());
+        watcher.loaded = Some(watcher.config.clone());
         autostart.then_some((id, START))
     }
 
     /// Gives a watcher what has changed in the files.
     fn amend(&mut self, id: WatcherId, new: WatcherConfig) -> Option<Step> {
         let watcher = self.watchers.get_mut(&id)?;
-        let old = watcher.settings.loaded.clone().unwrap_or_else(|| watcher.config.clone());
+        let old = watcher.loaded.clone().unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
-            watcher.settings.loaded = Some(old);
+            watcher.loaded = Some(old);
             return None;
         }
         self.dependencies.have_changed(&watcher.config);
         // What was rolled back is not what the next change of the file goes on from.
-        let is_behind = watcher.settings.past.take_behind();
+        let is_behind = watcher.settings.get_mut().is_some_and(|it| it.behind.take().is_some());
         let old = if is_behind { watcher.config.clone() } else { old };
         let (changes, step) = watcher.take_over(&old, new, self.cx.now);
         self.dependencies.have_changed(&watcher.config);
@@ -223,7 +223,7 @@ impl Watcher {
             Goal::Up => has(Live::Numprocesses).then_some(Await::Settled),
             Goal::Down | Goal::Gone => START.filter(|_| self.is_mended(old, renew)),
         };
-        self.settings.loaded = Some(new);
+        self.loaded = Some(new);
         (changes, step)
     }
 

@@ -148,7 +148,7 @@ impl Watcher {
             self.reload_in_place(cx);
             return;
         }
-        if self.settings.past.proven.is_some() {
+        if self.settings.proven.is_some() {
             cx.act(Action::Changed(self.id)); // the new options are tried
         }
         self.spawns.generation += 1;

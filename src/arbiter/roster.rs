@@ -42,7 +42,7 @@ impl Arbiter {
             Some(watcher) => {
                 watcher.goal = Goal::Down;
                 watcher.config = Rc::new(config);
-                watcher.settings.loaded = None;
+                watcher.loaded = None;
                 self.names.insert(key, watcher.id);
                 self.cx.act(Action::Changed(watcher.id));
                 watcher.id

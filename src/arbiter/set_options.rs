@@ -53,8 +53,8 @@ impl Arbiter {
             }
         }
         consistent(&config)?;
-        let added = (watcher.settings.past.added + config.extent()).saturating_sub(watcher.config.extent());
-        self.room_for(added.saturating_sub(watcher.settings.past.added))?;
+        let added = (watcher.settings.added + config.extent()).saturating_sub(watcher.config.extent());
+        self.room_for(added.saturating_sub(watcher.settings.added))?;
         reload |= streams(&config) != streams(&watcher.config);
         self.cx.act(Action::Changed(id));
         options.iter().for_each(|_| self.cx.publish(&config.name, Published::Updated));
@@ -64,9 +64,7 @@ impl Arbiter {
             if reload {
                 watcher.keep_proven(before, self.cx.now);
             }
-            if watcher.settings.past.added != added {
-                watcher.settings.past.added = added;
-            }
+            watcher.settings.added = added;
         }
         Ok(self.carry_out(&[id], wait, &|w, cx| {
             w.ready_by_options(cx);
@@ -107,14 +105,14 @@ impl Arbiter {
         self.room_for(added)?;
         let id = self.admit(config);
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.settings.past.added = added;
+            watcher.settings.added = added;
         }
         Ok(id)
     }
 
     /// Whether so many more bytes may be kept of what commands have set.
     fn room_for(&self, more: usize) -> Result<(), Reply> {
-        let all = || self.watchers.values().map(|watcher| watcher.settings.past.added).sum::<usize>();
+        let all = || self.watchers.values().map(|watcher| watcher.settings.added).sum::<usize>();
         if more == 0 || all() + more <= MOST_SET {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 //! done. At most one spawn is under way for a watcher, so that a stop can always overtake a start.
 
 use super::context::Cx;
-use super::generations::Past;
+use super::generations::Proven;
 use super::history::History;
 use super::hooks::{About, Hooks, Then};
 use super::on_demand::Demand;
@@ -68,7 +68,9 @@ pub struct Watcher {
     pub id: WatcherId,
     /// Its options.
     pub config: Rc<WatcherConfig>,
-    pub(super) settings: Settings,
+    /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
+    pub(super) loaded: Option<Rc<WatcherConfig>>,
+    pub(super) settings: Seldom<Settings>,
     pub(super) goal: Goal,
     /// It stands in the queue of watchers that are to be started.
     pub(super) queued: bool,
@@ -112,13 +114,31 @@ impl Empty for Prerequisites {
         &Prerequisites { demand: Demand::NONE, dependency: DependencyState::NONE, logged_wait: None };
 }
 
-/// Where its options come from.
+/// What has become of other options that it has had, or has got.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
-    /// Others that it had or is to have.
-    pub(super) past: Seldom<Past>,
-    /// Those of its file when that was last read; the same unless a command has set one. `None`: a command has added it.
-    pub(super) loaded: Option<Rc<WatcherConfig>>,
+    /// Since when they hold.
+    pub(super) since: Time,
+    /// Those that last made a good generation of processes, as long as no reload has succeeded with what was set since.
+    pub(super) proven: Option<Proven>,
+    /// Those of the good generation before, and since when they held.
+    pub(super) previous: Option<(Rc<WatcherConfig>, Time)>,
+    /// What has become of newer ones, which the file still has.
+    pub(super) behind: Option<Box<str>>,
+    /// How many bytes of text commands have added.
+    #[cfg(feature = "edit")]
+    pub(super) added: usize,
+}
+
+impl Empty for Settings {
+    const EMPTY: &'static Self = &Settings {
+        since: Time(0),
+        proven: None,
+        previous: None,
+        behind: None,
+        #[cfg(feature = "edit")]
+        added: 0,
+    };
 }
 
 /// Why a watcher is down that was to run.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
     ("arbiter", 5_420),
-    ("cli", 3_540),
+    ("cli", 3_560),
     ("config", 5_315),
     ("control", 2_790),
     ("host", 4_150),

@@ -129,8 +129,7 @@ fn a_canary_waits_for_a_verdict() {
         assert!(succeeded(&world, ticket) && running(&world).len() == 4);
         world.kill9(old[0]);
         world.run(100.0);
-        let of_new =
-            it(&world).processes().filter(|p| it(&world).options_of(p.pid).options.args.as_ref() == "new");
+        let of_new = it(&world).processes().filter(|p| &*it(&world).options_of(p.pid).options.args == "new");
         assert_eq!((of_new.count(), running(&world).len()), (1, 4), "an old one is replaced as it was made");
         let again = deploy(&mut world, PLAIN, 1.0);
         assert!(refused(&world, again).contains("is being reloaded or deployed"));

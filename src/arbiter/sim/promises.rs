@@ -182,7 +182,7 @@ impl World {
     fn note_success(&mut self, name: &str, starts: bool) {
         let Some(watcher) = self.arbiter.find(name) else { return };
         // One in which the processes stay shows nothing.
-        if starts || watcher.settings.past.proven.is_none() {
+        if starts || watcher.settings.proven.is_none() {
             self.promises.good.insert(watcher.id, Rc::clone(&watcher.config));
         }
     }

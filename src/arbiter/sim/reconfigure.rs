@@ -331,7 +331,7 @@ fn change(config: &mut WatcherConfig, dice: &mut Dice) {
 pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     let is_unchanged = |w: &&super::super::watcher::Watcher| match &world.files {
         Ok(files) => {
-            let same = files.watchers.iter().any(|config| w.settings.loaded.as_deref() == Some(config));
+            let same = files.watchers.iter().any(|config| w.loaded.as_deref() == Some(config));
             same && !files.touched.contains(&w.id)
         }
         Err(_) => true,
@@ -362,9 +362,9 @@ pub(super) fn reconfigure(world: &mut World, dice: &mut Dice) {
     let Ok(files) = &world.files else { return };
     for config in &files.watchers {
         let watcher = world.arbiter.find(&config.name).expect("it stands in the file");
-        assert_eq!(watcher.settings.loaded.as_deref(), Some(config));
+        assert_eq!(watcher.loaded.as_deref(), Some(config));
     }
-    for watcher in world.arbiter.watchers().filter(|watcher| watcher.settings.loaded.is_some()) {
+    for watcher in world.arbiter.watchers().filter(|watcher| watcher.loaded.is_some()) {
         assert!(files.watchers.iter().any(|config| config.name == watcher.config.name), "it is gone");
     }
 }

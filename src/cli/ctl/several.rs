@@ -9,6 +9,7 @@ use super::tail::Followed;
 use super::{REFUSED, code_of_answer, complain, deadline_of, meant, properties, put_json, waits, write_out};
 use crate::arbiter::request::Matching;
 use crate::config::pattern::is_pattern;
+use crate::config::row::Role;
 use crate::control::args::CliArgs;
 use crate::control::matching::Matcher;
 use crate::control::plain::plain_text;
@@ -105,7 +106,10 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     let deadline = deadline_of(&invocation.options, waits);
     let names = match names(connection, invocation, deadline)? {
         Ok(names) => names,
-        Err(missing) => return Ok(complain(&format!("error: program {missing} not found"), REFUSED)),
+        Err(missing) => {
+            let hint = meant(invocation, &args_of(invocation, Some(&missing)).unwrap_or_default().words);
+            return Ok(complain(&format!("error: program {missing} not found{hint}"), REFUSED));
+        }
     };
     #[cfg(feature = "tail")]
     if invocation.args.has("follow") {
@@ -140,7 +144,8 @@ pub(super) fn run(connection: &mut Connection, invocation: &Invocation) -> Resul
     Ok(code)
 }
 
-/// The names that are meant, each once; a pattern for which there is none is the error.
+/// The names that are meant, each once. A pattern for which there is none is the error, and so is a name, unless the
+/// command only looks: of `stop web wroker` nothing is to be done.
 fn names(
     connection: &mut Connection,
     invocation: &Invocation,
@@ -151,8 +156,10 @@ fn names(
     let mut known: Option<Vec<String>> = None;
     let all = [String::from("*")];
     let (_, words) = named(invocation);
+    let changes = invocation.command.role != Role::Look && invocation.command.name != "tail";
     for word in if words.is_empty() { all.as_slice() } else { words } {
-        if takes_patterns || !is_pattern(word) {
+        let is_name = !is_pattern(word);
+        if is_name && !changes || takes_patterns && !is_name {
             found.push(word.clone());
             continue;
         }
@@ -165,7 +172,8 @@ fn names(
                 unknown.insert(all.collect())
             }
         };
-        let pattern = Matcher::new(word, Matching::Glob).map_err(Trouble::Other)?;
+        let how = if is_name { Matching::Simple } else { Matching::Glob };
+        let pattern = Matcher::new(word, how).map_err(Trouble::Other)?;
         let before = found.len();
         found.extend(all.iter().filter(|name| pattern.matches(name) || *name == word).cloned());
         if found.len() == before {

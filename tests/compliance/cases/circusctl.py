@@ -153,7 +153,7 @@ def incr_and_decr(d):
 
 @ctl
 @differs("it is said in a line; Circus's client ends with a traceback",
-         manual="a wrong argument is an error of one line", theirs=(1, True), ours=(1, False))
+         manual="a wrong argument is an error of one line", theirs=(1, True), ours=(3, False))
 def incr_by_nonsense(d):
     code, _, err = d.ctl("incr", "test", "x")
     return code, "Traceback" in err

@@ -81,7 +81,7 @@ fn build(values: &mut Values<'_>, sections: &[Section]) -> Config {
     if let Some((n, advice)) = &foreign
         && let Some(section) = sections.get(*n)
     {
-        values.find(Severity::Error, &section.origin, advice.to_string());
+        values.find(Severity::Fatal, &section.origin, advice.to_string());
     }
     for section in sections {
         let name = section.name.as_str();

@@ -85,3 +85,15 @@ fn a_reload_of_a_program_that_binds_its_own_port_is_told_of() {
     );
     circus.dir.write("go", "");
 }
+
+/// It would run for ever with nothing in it.
+#[test]
+fn a_supervisord_conf_is_refused_with_what_to_do() {
+    let dir = Dir::new();
+    let file =
+        dir.write("supervisord.conf", "[supervisord]\nnodaemon = true\n[program:web]\ncommand = sleep 1\n");
+    let ended = run(circus().arg(&file));
+    assert_eq!(ended.code, 100, "{}", ended.err);
+    let advice = "this is a configuration of supervisord, which circus does not read: rename [supervisord]";
+    assert!(ended.err.contains(&format!("supervisord.conf:1: error: {advice}")), "{}", ended.err);
+}

@@ -105,10 +105,17 @@ impl Watcher {
     /// of theirs does its work.
     pub(super) fn keep_proven(&mut self, before: Rc<WatcherConfig>, now: Time) {
         let since = std::mem::replace(&mut self.settings.past.since, now);
-        let works = self.processes.that_run().any(Process::is_ready);
+        let works = self.processes.that_run().any(|process| self.works(process, now));
         if self.status() == Status::Active && self.goal == Goal::Up && works {
             self.settings.past.proven.get_or_insert(Proven { config: before, since, failed: None });
         }
+    }
+
+    /// Whether a process does its work. One whose predecessor ended too soon may be about to end as well.
+    pub(super) fn works(&self, process: &Process, now: Time) -> bool {
+        let stable =
+            process.more.chain.bad == 0 || now.since(process.started) >= Backoff::of(&self.config).stable;
+        process.runs() && process.is_ready() && stable
     }
 
     /// The options that hold now make its processes, for good or ill.

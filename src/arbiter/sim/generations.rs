@@ -142,3 +142,18 @@ fn one_by_one_each_has_its_second_too() {
     let watcher = single.arbiter.find("web").unwrap();
     assert_eq!((running(&single).len(), &*watcher.making().options.args), (1, ""));
 }
+
+#[test]
+fn where_no_process_lives_for_long_newer_options_are_taken_at_once() {
+    let short = Script { lives: Some(0.5), code: 0, ..GOOD };
+    let mut world = world(1, short, |config| config.options.max_retry = -1);
+    world.scripts.insert("web".into(), short);
+    running(&world).into_iter().for_each(|pid| world.kill9(pid));
+    world.run(5.0);
+    while running(&world).is_empty() {
+        world.run(0.05);
+    }
+    set(&mut world, "bad", 0.1);
+    let watcher = world.arbiter.find("web").unwrap();
+    assert_eq!((watcher.making().options.args.as_ref(), watcher.fallen_back()), ("bad", None));
+}

@@ -266,8 +266,8 @@ impl World {
         }
         if orders {
             // Options by which nothing works are not gone back to.
-            let works =
-                |watcher: &Watcher| watcher.processes().any(|process| process.runs() && process.is_ready());
+            let now = self.now;
+            let works = |watcher: &Watcher| watcher.processes().any(|process| watcher.works(process, now));
             self.promises.good.retain(|id, _| self.arbiter.watcher(*id).is_some_and(works));
         }
         let Event::Order { ticket, order, .. } = event else { return };

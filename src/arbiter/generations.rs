@@ -53,6 +53,7 @@ impl Seldom<Past> {
     }
 
     /// Whether it was behind its file, which it is not any more.
+    #[cfg(feature = "reloadconfig")]
     pub(super) fn take_behind(&mut self) -> bool {
         self.get_mut().is_some_and(|past| past.behind.take().is_some())
     }

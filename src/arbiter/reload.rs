@@ -24,6 +24,7 @@ pub(super) enum Reload {
     /// New processes are being spawned, so many are left, or all are there and on trial.
     Spawning { left: usize },
     /// A canary of good processes runs beside the old ones, until somebody judges it.
+    #[cfg_attr(not(feature = "deploy"), allow(dead_code, reason = "no other build holds one"))]
     Held,
     /// The old processes were asked to end; some are left.
     Draining,

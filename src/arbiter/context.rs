@@ -40,7 +40,7 @@ pub(super) struct Outcome {
     pub(super) done: Vec<(Ticket, Reply)>,
     /// It has ended for good without an order, for this reason.
     pub(super) over: Option<(String, Option<Death>)>,
-    /// Its reload was given up, because of this.
+    /// Its reload was given up: what to say of it.
     pub(super) reload_failure: Option<String>,
     /// What has led to a change, if the event that is being handled did not.
     pub(super) because: Option<Cause>,

@@ -244,8 +244,24 @@ impl Watcher {
         cx.log(Level::Error, format!("{name}: reload abandoned, the old processes stay: {reason}"));
         if together {
             self.dismiss_new(cx);
+        } else if self.run().manner.deploys {
+            self.replace_new();
         }
         together
+    }
+
+    /// A deployment has failed one by one: those that it has replaced are replaced again, by the options of before.
+    fn replace_new(&mut self) {
+        let new = |pid: &Pid| self.processes.that_run().any(|p| p.pid == *pid && !self.is_old(p));
+        let queue: VecDeque<Pid> = self.oldest_first().into_iter().filter(new).collect();
+        if queue.is_empty() {
+            return;
+        }
+        self.spawns.generation += 1;
+        if let Some(run) = self.run_mut() {
+            run.manner = Manner { sequential: true, ..Manner::default() };
+            run.reload = Some(Reload::OneByOne { queue, current: None });
+        }
     }
 
     /// Ends the processes of the generation that is no good.
@@ -267,7 +283,8 @@ impl Watcher {
             (run.reload, run.next_reload) = (None, None);
         }
         self.fall_back(reason, cx);
-        cx.outcome.reload_failure = Some(reason.to_owned());
+        let what = if self.run().manner.deploys { "deployed" } else { "reloaded" };
+        cx.outcome.reload_failure = Some(format!("was not {what}: {reason}"));
         self.history.note(cx.now, What::NotReloaded(reason.into()));
     }
 }

@@ -261,6 +261,7 @@ impl Watcher {
         }
         let Some(exit) = process.exit() else { return Next::Nobody };
         let fails = self.fails_trial(process, exit, cx.now);
+        let is_told = fails.is_some();
         if fails.is_some_and(|reason| self.reload_cannot_go_on(&reason, cx)) {
             return Next::Nobody;
         }
@@ -277,7 +278,7 @@ impl Watcher {
         } else if !process.is_ready() || self.begins_in_vain(cx.now.since(process.started), &backoff) {
             self.start_failed(process, exit, cx)
         } else if let Some(chain) = process.more.chain.after_exit(cx.now.since(process.started), &backoff) {
-            if matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
+            if !is_told && matches!(self.run().reload, Some(Reload::OneByOne { .. })) {
                 // The next ones would fare no better: the old processes that are left stay.
                 self.reload_cannot_go_on("a new process exited at once", cx);
             }

@@ -94,8 +94,7 @@ impl Watcher {
             Await::Down => (self.status() == Status::Stopped).then_some(Reply::Stopped),
             Await::Removed => (self.status() == Status::Stopped).then_some(Reply::Ok),
             Await::Reloaded | Await::Settled if reload_failure.is_some() => {
-                let what = if self.run().manner.deploys { "deployed" } else { "reloaded" };
-                reload_failure.map(|reason| self.failed(&format!("was not {what}: {reason}")))
+                reload_failure.map(|failure| self.failed(failure))
             }
             Await::Reloaded if up && (!self.is_reloading() || self.holds_canary()) => {
                 Some(self.info(&waiter.before, true))

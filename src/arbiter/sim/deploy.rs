@@ -111,13 +111,17 @@ fn a_change_of_the_file_after_a_failure_is_taken_as_a_whole() {
 #[test]
 fn one_by_one_the_new_ones_go_back_one_by_one() {
     let mut world = world("new");
-    // The second one that is replaced is no good.
-    world.others.insert("web".into(), ENDS);
-    let ticket = deploy(&mut world, Manner { sequential: true, ..PLAIN }, 60.0);
-    world.others.clear();
+    let old = running(&world);
+    let ticket = deploy(&mut world, Manner { sequential: true, soak: 2.0, ..PLAIN }, 1.0);
+    // The first one that was replaced is good, and no other will be.
+    let first: Vec<Pid> = running(&world).into_iter().filter(|pid| !old.contains(pid)).collect();
+    world.scripts.insert("web new".into(), ENDS);
+    world.run(3.0);
+    assert_eq!(refused(&world, ticket), "'web' was not deployed: a new process exited with code 9");
     world.run(60.0);
-    assert!(refused(&world, ticket).contains("was not deployed"), "{:?}", world.replies[&ticket]);
     assert_eq!((args(&world), running(&world).len(), it(&world).is_reloading()), ("", 3, false));
+    assert!(!first.is_empty() && !first.iter().any(|pid| running(&world).contains(pid)), "{first:?}");
+    assert!(running(&world).iter().any(|pid| old.contains(pid)), "those that were not replaced stay");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Code lines of each folder, without comments, blank lines and tests. They may be exceeded by a twentieth.
 const BUDGETS: &[(&str, usize)] = &[
-    ("arbiter", 5_420),
+    ("arbiter", 5_440),
     ("cli", 3_560),
     ("config", 5_330),
     ("control", 2_790),

@@ -18,7 +18,7 @@ use common::worker::{self, ask_tcp, port};
 use common::{Circus, Dir, circus, exists, run, until};
 
 /// The most code lines that the smallest build may have, and the most bytes.
-const MOST: (usize, u64) = (20_900, 810_000);
+const MOST: (usize, u64) = (21_000, 810_000);
 
 /// A source file.
 struct File {

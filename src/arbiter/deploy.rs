@@ -44,23 +44,14 @@ impl Arbiter {
     fn begin_deploy(&mut self, reading: &Reading, name: &str, manner: Manner, new: NewConfig) -> Answered {
         let watcher = self.named(name)?;
         watcher.may_deploy(&manner)?; // an event may have come before the file was read
-        let (id, now, runs) = (watcher.id, self.cx.now, watcher.goal == Goal::Up);
+        let (id, runs) = (watcher.id, watcher.goal == Goal::Up);
         let mut found =
             new.watchers.into_iter().filter(|config| self.find(&config.name).is_some_and(|w| w.id == id));
-        let Some(config) = found.next().map(Rc::new) else {
+        let Some(config) = found.next() else {
             let text = format!("'{name}' is not in the configuration any more: reloadconfig would remove it");
             return Err(Reply::error(Errno::Conflict, text));
         };
-        let Some(watcher) = self.watchers.get_mut(&id) else { return Ok(None) };
-        self.dependencies.have_changed(&watcher.config);
-        if !watcher.config.says_the_same(&config) {
-            let before = std::mem::replace(&mut watcher.config, Rc::clone(&config));
-            watcher.keep_proven(before, now);
-        }
-        watcher.settings.loaded = Some(config);
-        watcher.settings.past.take_behind();
-        self.dependencies.have_changed(&watcher.config);
-        self.cx.act(Action::Changed(id));
+        self.amend(id, config, true);
         let Reading { ticket, waiting, .. } = *reading;
         let wait = Wait { ticket, what: Await::Reloaded, waiting: waiting && runs };
         Ok(self.carry_out(&[id], &wait, &|w, cx| {

@@ -83,9 +83,9 @@ impl Watcher {
 
     /// The options that have made this process, if it is one of its own.
     pub fn options_of(&self, pid: Pid) -> &Rc<WatcherConfig> {
-        let process = self.processes.values().find(|process| process.pid == pid);
-        let old = process.is_some_and(|process| self.is_old(process));
-        if old || !self.is_reloading() { self.proven() } else { &self.config }
+        let find = || self.processes.values().find(|process| process.pid == pid);
+        let old = !self.is_reloading() || find().is_some_and(|process| self.is_old(process));
+        if old { self.proven() } else { &self.config }
     }
 
     /// It runs on options that newer ones were to take the place of: since when those hold, and what has become of
@@ -191,9 +191,11 @@ impl Watcher {
 
     /// How many old processes make room for new ones, when there may not be more beside these.
     pub(super) fn surplus(&self) -> usize {
+        if self.has_room() {
+            return 0;
+        }
         let old = self.processes.values().filter(|p| p.holds_slot() && self.is_old(p)).count();
-        let more = self.processes.holding().saturating_sub(self.config.wanted());
-        if self.has_room() { 0 } else { more.min(old) }
+        self.processes.holding().saturating_sub(self.config.wanted()).min(old)
     }
 
     /// Whether another process may be there beside those of both generations.
@@ -202,13 +204,10 @@ impl Watcher {
         most.is_none_or(|most| self.processes.len() < most)
     }
 
-    /// When the reload goes on that makes new processes beside the old ones, of which so many are left to make.
+    /// When the reload goes on that makes new processes beside the old ones, of which so many are left to make. As long
+    /// as there is room for more, nobody has to be looked at.
     pub(super) fn decides_at(&self, left: usize) -> Option<Time> {
-        self.good_at().filter(|_| left == 0 || self.surplus() > 0)
-    }
-
-    pub(super) fn new_ones_are_good(&self, now: Time) -> bool {
-        self.good_at().is_some_and(|at| at <= now)
+        if left == 0 || self.surplus() > 0 { self.good_at() } else { None }
     }
 
     /// When the next process may be replaced: all that were so far are well, and no old one is on its way out for

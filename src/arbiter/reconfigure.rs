@@ -96,7 +96,7 @@ impl Arbiter {
         let (removed, mut added, mut changed) = (steps.len(), 0, 0);
         for (config, id) in new.watchers.into_iter().zip(ids) {
             let step = match id {
-                Some(id) => self.amend(id, config).inspect(|_| changed += 1),
+                Some(id) => self.amend(id, config, false).inspect(|_| changed += 1),
                 None => {
                     added += 1;
                     self.take_in(config)
@@ -144,19 +144,23 @@ impl Arbiter {
         autostart.then_some((id, START))
     }
 
-    /// Gives a watcher what has changed in the files.
-    fn amend(&mut self, id: WatcherId, new: WatcherConfig) -> Option<Step> {
+    /// Gives a watcher what has changed in the files, or all that they say, whatever commands have made of it.
+    pub(super) fn amend(&mut self, id: WatcherId, new: WatcherConfig, all: bool) -> Option<Step> {
         let watcher = self.watchers.get_mut(&id)?;
-        let old = watcher.settings.loaded.clone().unwrap_or_else(|| watcher.config.clone());
+        let loaded = watcher.settings.loaded.clone().filter(|_| !all);
+        let old = loaded.unwrap_or_else(|| watcher.config.clone());
         if old.says_the_same(&new) {
             watcher.settings.loaded = Some(old);
+            if all {
+                watcher.settings.past.take_behind();
+            }
             return None;
         }
         self.dependencies.have_changed(&watcher.config);
         // What was rolled back is not what the next change of the file goes on from.
         let is_behind = watcher.settings.past.take_behind();
         let old = if is_behind { watcher.config.clone() } else { old };
-        let (changes, step) = watcher.take_over(&old, new, self.cx.now);
+        let (changes, step) = watcher.take_over(&old, new, all, self.cx.now);
         self.dependencies.have_changed(&watcher.config);
         let name = &watcher.config.name;
         let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
@@ -203,6 +207,7 @@ impl Watcher {
         &mut self,
         old: &Rc<WatcherConfig>,
         new: WatcherConfig,
+        deploys: bool,
         now: Time,
     ) -> (Vec<Change>, Option<Await>) {
         let new = Rc::new(new);
@@ -215,7 +220,7 @@ impl Watcher {
         let has = |live| changes.iter().any(|change| change.live == live);
         let renew = has(Live::Reload) || has(Live::Fixed) || streams(&before) != streams(&self.config);
         let renew = renew || old.broken != new.broken;
-        if renew {
+        if renew || deploys {
             self.keep_proven(before, now);
         }
         let step = match self.goal {

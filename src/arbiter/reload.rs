@@ -95,7 +95,8 @@ impl Watcher {
                 self.begin_reload(Manner { sequential: true, ..self.run().manner }, cx);
             }
             Some(Reload::Spawning { left })
-                if self.spawns.under_way.is_none() && self.new_ones_are_good(cx.now) =>
+                if self.spawns.under_way.is_none()
+                    && self.decides_at(left).is_some_and(|at| at <= cx.now) =>
             {
                 self.go_on_spawning(left, cx);
             }

@@ -198,7 +198,8 @@ fn converse(connection: &mut Connection, invocation: &Invocation, properties: &M
     } else if refused {
         let hint = meant(invocation, &invocation.args.words);
         let has_failed = name == "deploy" && at(&reply, "errno") == Errno::Failed as u8;
-        let last = if has_failed { last_lines(connection, properties, deadline) } else { String::new() };
+        let soon = deadline_of(options, false);
+        let last = if has_failed { last_lines(connection, properties, soon) } else { String::new() };
         return Ok(complain(&format!("error: {}{hint}{last}", field(&reply, "reason")), REFUSED));
     }
     let follows = invocation.args.has("follow");

@@ -173,8 +173,8 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         file: "reload.rs",
-        before: "if self.spawns.under_way.is_none() && self.new_ones_are_good(cx.now) =>",
-        after: "if self.spawns.under_way.is_none() =>",
+        before: "&& self.decides_at(left).is_some_and(|at| at <= cx.now) =>",
+        after: "=>",
         breaks: "a reload ends the old processes before the new ones are ready",
     },
     Mutant {

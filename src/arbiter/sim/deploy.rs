@@ -244,3 +244,27 @@ fn a_reload_that_is_asked_for_ends_a_canary() {
         assert!(running(&world).len() == 3 && !before.iter().any(|pid| running(&world).contains(pid)));
     }
 }
+
+#[test]
+fn a_file_that_is_as_what_runs_has_nothing_newer() {
+    let mut world = world("new");
+    deploy(&mut world, PLAIN, 5.0);
+    roll_back(&mut world);
+    assert!(it(&world).fallen_back().is_some());
+    write(&mut world, "");
+    let ticket = deploy(&mut world, PLAIN, 5.0);
+    assert!(succeeded(&world, ticket) && it(&world).fallen_back().is_none() && args(&world).is_empty());
+}
+
+#[test]
+fn a_deployment_that_fails_takes_back_what_shapes_no_process_too() {
+    let mut world = world("bad");
+    let mut config = web("bad");
+    config.options.graceful_timeout = 77.0;
+    world.files = Ok(NewConfig { watchers: vec![config], ..NewConfig::default() });
+    let before = it(&world).config.options.graceful_timeout;
+    let ticket = deploy(&mut world, PLAIN, 5.0);
+    assert!(refused(&world, ticket).contains("was not deployed"));
+    assert_eq!(it(&world).config.options.graceful_timeout, before);
+    assert!(world.published.contains(&("web".into(), Published::Updated)));
+}

@@ -1,18 +1,10 @@
 //! Options on trial: when new processes are good, and what stays until then.
 
+use super::proven::with_bad;
 use super::*;
 
 /// Ends at once, with code 9.
 const ENDS: Script = Script { lives: Some(0.2), code: 9, ..GOOD };
-
-fn world(numprocesses: i64, bad: Script, change: impl FnOnce(&mut WatcherConfig)) -> World {
-    let mut config = watcher("web", numprocesses);
-    change(&mut config);
-    let mut world = World::booted(vec![config]);
-    world.scripts.insert("web bad".into(), bad);
-    world.run(5.0);
-    world
-}
 
 /// Sets other arguments, and waits for the answer for so long.
 fn set(world: &mut World, args: &str, seconds: f64) -> Ticket {
@@ -35,7 +27,7 @@ fn running(world: &World) -> Vec<Pid> {
 
 #[test]
 fn a_command_that_ends_at_once_takes_no_place() {
-    let mut world = world(3, ENDS, |_| {});
+    let mut world = with_bad(3, ENDS, |_| {});
     let old = running(&world);
     let ticket = set(&mut world, "bad", 3.0);
     assert_eq!(reason(&world, ticket), "'web' was not reloaded: a new process exited with code 9");
@@ -68,7 +60,7 @@ fn one_that_comes_when_its_generation_is_given_up_takes_no_place() {
 
 #[test]
 fn old_processes_stay_for_the_second_that_new_ones_have_to_live() {
-    let mut world = world(2, GOOD, |_| {});
+    let mut world = with_bad(2, GOOD, |_| {});
     let old = running(&world);
     let ticket = set(&mut world, "good", 0.9);
     assert_eq!(running(&world).len(), 4);
@@ -86,7 +78,7 @@ fn old_processes_stay_for_the_second_that_new_ones_have_to_live() {
 #[test]
 fn an_old_process_that_ends_meanwhile_is_replaced_as_it_was_made() {
     let unready = Script { ready: None, ..GOOD };
-    let mut world = world(2, unready, |config| {
+    let mut world = with_bad(2, unready, |config| {
         config.options.ready = Some("notify".into());
         config.options.ready_timeout = Some(5.0);
     });
@@ -111,7 +103,7 @@ fn an_old_process_that_ends_meanwhile_is_replaced_as_it_was_made() {
 
 #[test]
 fn what_does_not_work_is_not_gone_back_to() {
-    let mut world = world(2, GOOD, |config| config.options.max_retry = -1);
+    let mut world = with_bad(2, GOOD, |config| config.options.max_retry = -1);
     world.scripts.insert("web worse".into(), Script { broken: true, ..GOOD });
     world.scripts.insert("web good".into(), GOOD);
     world.scripts.insert("web".into(), ENDS);
@@ -129,14 +121,14 @@ fn what_does_not_work_is_not_gone_back_to() {
 
 #[test]
 fn one_by_one_each_has_its_second_too() {
-    let mut world = world(3, GOOD, |config| config.options.singleton = false);
+    let mut world = with_bad(3, GOOD, |config| config.options.singleton = false);
     let old = running(&world);
     world.order(Task::Reload { name: Some("web".into()), graceful: true, sequential: true });
     let ticket = set(&mut world, "good", 0.5);
     world.run(10.0);
     assert!(matches!(world.replies[&ticket], Reply::Ok));
     assert!(running(&world).len() == 3 && !old.iter().any(|pid| running(&world).contains(pid)));
-    let mut single = self::world(1, ENDS, |config| config.options.singleton = true);
+    let mut single = with_bad(1, ENDS, |config| config.options.singleton = true);
     let ticket = set(&mut single, "bad", 20.0);
     assert_eq!(reason(&single, ticket), "'web' was not reloaded: a new process exited with code 9");
     let watcher = single.arbiter.find("web").unwrap();
@@ -146,7 +138,7 @@ fn one_by_one_each_has_its_second_too() {
 #[test]
 fn where_no_process_lives_for_long_newer_options_are_taken_at_once() {
     let short = Script { lives: Some(0.5), code: 0, ..GOOD };
-    let mut world = world(1, short, |config| config.options.max_retry = -1);
+    let mut world = with_bad(1, short, |config| config.options.max_retry = -1);
     world.scripts.insert("web".into(), short);
     running(&world).into_iter().for_each(|pid| world.kill9(pid));
     world.run(5.0);

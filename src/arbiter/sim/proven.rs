@@ -5,7 +5,7 @@ use super::*;
 const BROKEN: Script = Script { broken: true, ..GOOD };
 
 /// A watcher whose processes work, but for those with `args = bad`, which do this.
-fn with_bad(numprocesses: i64, bad: Script, change: impl FnOnce(&mut WatcherConfig)) -> World {
+pub(super) fn with_bad(numprocesses: i64, bad: Script, change: impl FnOnce(&mut WatcherConfig)) -> World {
     let mut config = watcher("web", numprocesses);
     change(&mut config);
     let mut world = World::booted(vec![config]);
